@@ -1,0 +1,59 @@
+# make demo    train on real photos of solar cells and show verdicts, heatmaps and boxes
+# make test    everything that must hold before a change lands
+# Both install what they need into .venv first.
+
+PYTHON ?= python3
+BIN    := .venv/bin
+OUT    ?= demo
+N      ?= 400
+EPOCHS ?= 10
+export UV_PYTHON_DOWNLOADS := never
+export VIRTUAL_ENV := $(CURDIR)/.venv
+export UV_LINK_MODE ?= copy
+
+.PHONY: help install demo test clean-export notebooks pytest wheel lock readme clean
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+install: .venv/.installed
+
+.venv/.installed: requirements-dev.txt settings.ini setup.py pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 10) else f"Python {v[0]}.{v[1]} is too old: install Python 3.10 or newer, then make PYTHON=python3.11 $(MAKECMDGOALS)")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q -c requirements-dev.txt uv
+	$(BIN)/uv pip install -r requirements-dev.txt
+	$(BIN)/uv pip install -q --no-deps -e .
+	touch $@
+
+demo: install
+	$(BIN)/defect demo -o $(OUT) -n $(N) --epochs $(EPOCHS)
+
+test: clean-export notebooks pytest
+
+# The notebooks are the source: cleaning and exporting them must change nothing.
+clean-export: install
+	@mkdir -p .cache
+	@(git status --porcelain nbs defect_nbdev; git diff nbs defect_nbdev) > .cache/before
+	$(BIN)/nbdev_clean && $(BIN)/nbdev_export
+	@(git status --porcelain nbs defect_nbdev; git diff nbs defect_nbdev) > .cache/after
+	@cmp -s .cache/before .cache/after || (git --no-pager diff --stat nbs defect_nbdev; echo 'nbdev_clean or nbdev_export changed files: look at them and commit them.'; exit 1)
+
+notebooks: install
+	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONWARNINGS=ignore $(BIN)/nbdev_test --n_workers 1 --timing
+
+pytest: install
+	$(BIN)/python -m pytest
+
+wheel: install
+	$(BIN)/uv build -q --wheel -o dist
+
+# Runtime requirements stay wide; this pins the environment of development.
+lock: install
+	$(BIN)/uv pip compile -q --universal --python-version 3.10 --extra dev --extra demo --upgrade setup.py -o requirements-dev.txt
+
+readme: install
+	$(BIN)/python .ci/make_readme.py
+
+clean:
+	rm -rf .cache build dist demo *.egg-info _proc _docs

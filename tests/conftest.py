@@ -1,0 +1,33 @@
+import os, subprocess, sys
+from pathlib import Path
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+@pytest.fixture(scope='session')
+def defect():
+    "Run the installed program `defect`; returns the finished process."
+    exe = Path(sys.executable).parent/'defect'
+    def run(*args, **kw): return subprocess.run([exe, *map(str, args)], capture_output=True, text=True, timeout=600, **kw)
+    return run
+
+@pytest.fixture(scope='session')
+def washer(tmp_path_factory):
+    "A drawn category in MVTec AD's layout."
+    from defect_nbdev.synth import synth_folder
+    return synth_folder(tmp_path_factory.mktemp('data')/'washer', 24, 16, size=128)
+
+@pytest.fixture(scope='session')
+def run(defect, washer, tmp_path_factory):
+    "A trained run on the washers."
+    out = tmp_path_factory.mktemp('runs')/'washer'
+    r = defect('train', washer, '-o', out, '--epochs', 1, '--size', 96)
+    assert r.returncode == 0, r.stderr
+    return out
+
+def refused(r, *words):
+    "The program said one clear sentence, and nothing else, and exited with 2."
+    assert r.returncode == 2, (r.returncode, r.stdout, r.stderr)
+    lines = [l for l in r.stderr.splitlines() if l.strip()]
+    assert len(lines) == 1 and lines[0].startswith('defect: '), r.stderr
+    for w in words: assert w in lines[0], (w, lines[0])

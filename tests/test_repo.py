@@ -1,0 +1,47 @@
+"What a reader of the repository relies on."
+import ast, json, re, subprocess, sys
+from pathlib import Path
+import pytest
+from conftest import ROOT
+
+NBS = sorted(p for p in (ROOT/'nbs').rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts)
+MODULES = sorted(p for p in (ROOT/'defect_nbdev').glob('*.py') if not p.name.startswith('_'))
+
+@pytest.mark.parametrize('nb', NBS, ids=lambda p: p.stem)
+def test_notebook_is_tidy(nb):
+    assert nb.stat().st_size < 1_000_000
+    cells = json.loads(nb.read_text())['cells']
+    assert all(c.get('id') for c in cells) and len({c['id'] for c in cells}) == len(cells)
+    out = json.dumps([c.get('outputs', []) for c in cells])
+    for bad in ('/home/', '/root/', '/work/', '/Users/', 'site-packages', 'Warning', 'Traceback'): assert bad not in out, bad
+
+def test_program_starts_without_torch():
+    code = "import sys, defect_nbdev.cli; heavy = {'torch', 'fastai', 'pandas', 'matplotlib', 'numpy'} & set(sys.modules); sys.exit(str(heavy) if heavy else 0)"
+    r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert r.returncode == 0, r.stderr
+
+@pytest.mark.parametrize('py', MODULES, ids=lambda p: p.stem)
+def test_public_names_are_documented(py):
+    for n in ast.parse(py.read_text()).body:
+        if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not n.name.startswith('_'): assert ast.get_docstring(n), n.name
+
+ROOMS = [{'guard'}, {'weights', 'images', 'samples', 'split', 'synth', 'boxes'}, {'data', 'model', 'metrics', 'show'}, {'train', 'explain', 'bundle'}, {'inspector'}, {'batch', 'report'}, {'recipe'}, {'cli', 'all'}]
+
+def test_imports_point_down():
+    "A room imports rooms below it, or a module of its own room that comes earlier in the notebooks' order."
+    floor = {m: i for i, r in enumerate(ROOMS) for m in r}
+    number = {re.sub(r'^\d+_', '', p.stem): i for i, p in enumerate(NBS)}
+    assert {p.stem for p in MODULES} == set(floor)
+    for p in MODULES:
+        for m in re.findall(r'^\s*from defect_nbdev\.(\w+)|^\s*from \.(\w+)', p.read_text(), re.M):
+            m = m[0] or m[1]
+            assert floor[m] < floor[p.stem] or (floor[m] == floor[p.stem] and number[m] < number[p.stem]), f'{p.stem} imports {m}'
+
+def test_readme_is_the_index():
+    r = subprocess.run([sys.executable, ROOT/'.ci/make_readme.py', '--check'], capture_output=True, text=True)
+    assert r.returncode == 0, r.stdout + r.stderr
+
+def test_changelog_knows_the_version():
+    from defect_nbdev import __version__
+    assert f'## {__version__}' in (ROOT/'CHANGELOG.md').read_text()
+    assert re.search(r'^version = (.*)$', (ROOT/'settings.ini').read_text(), re.M)[1] == __version__

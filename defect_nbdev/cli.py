@@ -59,7 +59,7 @@ def _add_train(verbs):
     a.add_argument('--size', type=_size, default=224, help='input size, one number or HEIGHTxWIDTH (default 224)')
     a.add_argument('--aug', metavar='NAMES', help='augmentation: flip, flip_vertical, dihedral, rotate, tilt, joined by + (default none; rotate for parts that lie as they fall)')
     a.add_argument('--test', type=_share, default=.2, help='share set aside for the figures (default .2)')
-    a.add_argument('--valid', type=_share, default=None, help='share of the rest that watches the training (default: .2 with --stop valid, else 0)')
+    a.add_argument('--valid', type=_share, default=.2, help="share of the rest that watches the training and sets the heat's scale (default .2; 0: none)")
     a.add_argument('--seed', type=int, default=0)
     m = p.add_argument_group('model and training')
     m.add_argument('--backbone', default='vgg16', help='vgg16 (default), resnet18 or resnet50')
@@ -79,15 +79,14 @@ def _train(a):
     from defect_nbdev.metrics import metrics_text
     from defect_nbdev.recipe import folds_run, folds_text, train_run
     out = a.out or f'runs/{Path(a.source).stem}' + ('-folds' if a.folds else '')
-    valid = a.valid if a.valid is not None else .2 if a.stop == 'valid' else 0
-    if a.stop == 'valid' and not valid: raise UserError('--stop valid needs a validation part: leave --valid away or give a share.')
+    if a.stop == 'valid' and not a.valid: raise UserError('--stop valid needs a validation part: leave --valid away or give a share.')
     net = dict(backbone=a.backbone, weights=None if a.weights == 'none' else a.weights, outputs=a.outputs, max_pool=a.max_pool, weight=a.class_weights, lr=a.lr, stop=a.stop)
     kw = dict(epochs=a.epochs, force=a.force, samples_kw=dict(good=a.good, group=a.group), **net)
     if a.folds:
         if a.aug: raise UserError('--folds does not take --aug yet: leave one away.')
-        print(folds_text(folds_run(a.source, out, a.folds, valid=valid, seed=a.seed, size=a.size, bs=a.bs, **kw)))
+        print(folds_text(folds_run(a.source, out, a.folds, valid=a.valid, seed=a.seed, size=a.size, bs=a.bs, **kw)))
         return print(f'\neach image: {out}/folds.csv')
-    print(metrics_text(train_run(a.source, out, box_thr=a.box_threshold, dls_kw=dict(size=a.size, bs=a.bs, aug=a.aug, test=a.test, valid=valid, seed=a.seed), **kw)))
+    print(metrics_text(train_run(a.source, out, box_thr=a.box_threshold, dls_kw=dict(size=a.size, bs=a.bs, aug=a.aug, test=a.test, valid=a.valid, seed=a.seed), **kw)))
     print(f'\nlook at it:  {out}/report.html\nnext:        defect predict {out} NEW_PHOTO_OR_FOLDER')
 
 # %% ../nbs/18_cli.ipynb #9d8ddf0b

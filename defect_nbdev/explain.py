@@ -64,8 +64,9 @@ def heat_scale(
     "Cold and hot ends from parts with known labels."
     peaks, y = np.asarray(peaks, float), np.asarray(y, bool)
     cold = float(np.quantile(peaks[~y], .95)) if (~y).any() else float(peaks.min())
-    hot = float(np.median(peaks[y])) if y.any() else float(peaks.max())
-    return cold, hot if hot > cold else cold + max(abs(cold), 1.)
+    hot = float(np.quantile(peaks[y], .9)) if y.any() else float(peaks.max())
+    if hot <= cold: hot = float(peaks.max())             # anomalies hardly hotter than good parts
+    return cold, hot if hot > cold else cold + 1.
 
 # %% ../nbs/12_explain.ipynb #2e71f10d
 def fit_heat_scale(

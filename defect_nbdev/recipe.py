@@ -60,7 +60,7 @@ def train_run(
     "Train, save the bundle, test it, write the results; `out` appears when all is done."
     out = Path(out); check_folder(out, f'{BUNDLE}/{INFO}', force)
     dls = defect_dls(samples(source, **(samples_kw or {})), **(dls_kw or {}))
-    if bar: print(_parts(dls.table))
+    if bar: print(_parts(dls.table), flush=True)
     learn = defect_learner(dls, **kwargs)
     with nullcontext() if bar else learn.no_bar(), nullcontext() if bar else learn.no_logging(): learn.fit(epochs)
     info = model_info(learn, fit_heat_scale(learn), box_thr)

@@ -13,12 +13,14 @@ from .metrics import metrics_text
 from .show import COLORS, grid, png
 
 # %% ../nbs/16_report.ipynb #9fafccac
-def _order(verdicts, truths):
-    "Escapes, overkills, then anomalies and good parts by turns; within each the least certain first."
-    wrong = lambda i: (verdicts[i].label == 'FAIL') != (truths[i] == 'anomaly')
-    group = [[i for i in range(len(truths)) if wrong(i) == w and truths[i] == l] for w, l in ((True, 'anomaly'), (True, 'good'), (False, 'anomaly'), (False, 'good'))]
-    a, b = group[2], group[3]; mixed = [i for j in range(max(len(a), len(b))) for g in (a, b) for i in g[j:j+1]]
-    return group[0] + group[1] + mixed
+def _order(verdicts, truths, n):
+    "At most n/2 mistakes, escapes and overkills by turns; then anomalies and good parts that were judged right, by turns."
+    def turns(wrong):
+        a, b = [[i for i, t in enumerate(truths) if t == l and ((verdicts[i].label == 'FAIL') != (t == 'anomaly')) == wrong] for l in ('anomaly', 'good')]
+        return [i for j in range(max(len(a), len(b))) for g in (a, b) for i in g[j:j+1]]
+    bad, ok = turns(True), turns(False)
+    bad = bad[:max(n//2, n - len(ok))]
+    return bad + ok[:n - len(bad)]
 
 def contact_sheet(
     verdicts,    # `Verdict`s
@@ -29,7 +31,7 @@ def contact_sheet(
     "Pairs of photo and overlay in a grid."
     keep = [i for i, v in enumerate(verdicts) if not v.error]
     vs, ts = [verdicts[i] for i in keep], [truths[i] for i in keep] if truths is not None else ['']*len(keep)
-    pick = (_order(vs, ts) if truths is not None else range(len(vs)))[:n]
+    pick = _order(vs, ts, n) if truths is not None else list(range(len(vs)))[:n]
     fig, axs = grid(2*len(pick), 2*cols, side)
     for j, i in enumerate(pick):
         axs[2*j].imshow(vs[i].image); vs[i].show(axs[2*j + 1])

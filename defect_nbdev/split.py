@@ -35,7 +35,7 @@ def _folds(t, k, seed):
     g = together(t); _contradictions(t, g)
     for l, d in t.assign(g=g).groupby('label'):
         if d.g.nunique() < k:
-            raise UserError(f'{d.g.nunique()} different images of class {l} are too few to be split {k} ways: add photos, or ask for fewer folds.')
+            raise UserError(f'{d.g.nunique()} different images of class {l} are too few to be split {k} ways: add photos, ask for fewer folds, or do without a validation part (valid 0).')
     rare = t.groupby('defect').path.transform('size') < k
     strata = pd.factorize(t.label.where(rare, t.defect))[0]
     out = np.zeros(len(t), int)

@@ -11,10 +11,10 @@ export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/.venv
 export UV_LINK_MODE ?= copy
 
-.PHONY: help install demo test clean-export notebooks pytest wheel lock readme clean
+.PHONY: help install demo test clean-export notebooks pytest wheel lock readme readme-figures clean
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n '1,4s/^# //p' Makefile
 
 install: .venv/.installed
 
@@ -51,6 +51,10 @@ wheel: install
 # Runtime requirements stay wide; this pins the environment of development.
 lock: install
 	$(BIN)/uv pip compile -q --universal --python-version 3.10 --extra dev --extra demo --upgrade setup.py -o requirements-dev.txt
+
+# After a new demo: make readme-figures, run nbs/index.ipynb, make readme
+readme-figures: demo
+	$(BIN)/python .ci/make_readme.py --figures
 
 readme: install
 	$(BIN)/python .ci/make_readme.py

@@ -1,13 +1,20 @@
-"""README.md from nbs/index.ipynb: `python .ci/make_readme.py` writes it, `--check` compares.
+"""README.md from nbs/index.ipynb: `python .ci/make_readme.py` writes it, `--check` compares,
+`--figures` first takes the picture and the figures of the index from the last `make demo`.
 
 nbdev_readme needs the Quarto binary; nbconvert does the same here without it.
 """
-import re, sys
+import re, shutil, sys
 from pathlib import Path
 import nbformat
 from nbconvert import MarkdownExporter
 
 root = Path(__file__).parent.parent
+def figures():
+    from PIL import Image
+    shutil.copy(root/'demo/metrics.json', root/'nbs/images/demo.json')
+    Image.open(root/'demo/contact_sheet.png').convert('RGB').save(root/'nbs/images/demo.jpg', quality=80)
+
+if '--figures' in sys.argv: sys.exit(figures())
 nb = nbformat.read(root/'nbs/index.ipynb', as_version=4)
 nb.cells = [c for c in nb.cells if not re.match(r'#\|\s*(hide|default_exp)', c.source)]
 for c in nb.cells:

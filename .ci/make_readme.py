@@ -18,8 +18,9 @@ if '--figures' in sys.argv: sys.exit(figures())
 nb = nbformat.read(root/'nbs/index.ipynb', as_version=4)
 nb.cells = [c for c in nb.cells if not re.match(r'#\|\s*(hide|default_exp)', c.source)]
 for c in nb.cells:
-    if c.cell_type == 'code': c.source = '\n'.join(l for l in c.source.splitlines() if not l.startswith('#|'))
+    if c.cell_type == 'code': c.source = '' if '#| echo: false' in c.source else '\n'.join(l for l in c.source.splitlines() if not l.startswith('#|'))
 md, _ = MarkdownExporter().from_notebook_node(nb)
+md = re.sub(r'^```\n+```\n', '', md, flags=re.M)             # cells with `echo: false` show only what they print
 md = re.sub(r'^> ', '', md, count=1, flags=re.M)
 md = re.sub(r'(\]\(|src=")(images/|case_studies/)', r'\1nbs/\2', md)
 md = re.sub(r'\n{3,}', '\n\n', '<!-- Made from nbs/index.ipynb by .ci/make_readme.py; edit the notebook. -->\n\n' + md.strip() + '\n')

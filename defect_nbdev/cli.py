@@ -78,7 +78,7 @@ def _add_train(verbs):
 def _train(a):
     from defect_nbdev.metrics import metrics_text
     from defect_nbdev.recipe import folds_run, folds_text, train_run
-    out = a.out or f'runs/{Path(a.source).stem}' + ('-folds' if a.folds else '')
+    out = a.out or f'runs/{Path(a.source).resolve().stem}' + ('-folds' if a.folds else '')
     if a.stop == 'valid' and not a.valid: raise UserError('--stop valid needs a validation part: leave --valid away or give a share.')
     net = dict(backbone=a.backbone, weights=None if a.weights == 'none' else a.weights, outputs=a.outputs, max_pool=a.max_pool, weight=a.class_weights, lr=a.lr, stop=a.stop)
     kw = dict(epochs=a.epochs, force=a.force, samples_kw=dict(good=a.good, group=a.group), **net)

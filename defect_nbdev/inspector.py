@@ -21,7 +21,7 @@ from .images import is_image, read_image, squish, to_array
 from .show import COLORS, png, show_boxes, show_heat, show_part
 
 # %% ../nbs/14_inspector.ipynb #1dca04bd
-@dataclass
+@dataclass(repr=False)
 class Verdict:
     "PASS or FAIL of one photo, with its reasons; ERROR if the photo could not be read."
     path: str = ''            # Of the photo; empty if it came from memory
@@ -34,6 +34,8 @@ class Verdict:
     box: dict = field(default_factory=dict, repr=False) # Settings of `find_boxes`
     error: str = ''           # Why there is no verdict
     photo: Image.Image = field(default=None, repr=False) # The photo, if it came from memory
+
+    def __repr__(self): return f"Verdict({self.label}, p={self.p_anomaly:.3f}, {len(self.boxes)} boxes, {Path(self.path).name or 'from memory'}{', ' + self.error if self.error else ''})"
 
     @property
     def image(self): "The photo, RGB."; return self.photo or read_image(self.path)

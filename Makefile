@@ -46,6 +46,7 @@ pytest: install
 	$(BIN)/python -m pytest
 
 wheel: install
+	rm -rf build
 	$(BIN)/uv build -q --wheel -o dist
 
 # Runtime requirements stay wide; this pins the environment of development.

@@ -1,5 +1,5 @@
 "The wheel, installed alone: complete, small, and working without a network beside the newest fastai."
-import os, subprocess, sys, zipfile
+import os, shutil, subprocess, sys, zipfile
 from pathlib import Path
 import pytest
 from conftest import ROOT
@@ -25,6 +25,7 @@ print('fastai', fastai.__version__, 'fastcore', fastcore.__version__, verdict.la
 @pytest.fixture(scope='module')
 def wheel(tmp_path_factory):
     out = tmp_path_factory.mktemp('dist')
+    shutil.rmtree(ROOT/'build', ignore_errors=True)      # setuptools would pack what an older build left there
     subprocess.run([UV, 'build', '-q', '--wheel', '-o', out, ROOT], check=True)
     w, = out.glob('*.whl')
     return w

@@ -7,8 +7,9 @@ __all__ = ['BACKBONES', 'IMAGENET_STATS', 'DefectNet', 'layer', 'anomaly_logit',
            'defect_net']
 
 # %% ../nbs/08_model.ipynb #c9c70a1e
-import re, urllib.error
+import urllib.error
 import torch, torchvision
+from fastcore.basics import patch
 from torch import nn
 from torchvision.models import vgg
 from .guard import UserError
@@ -24,6 +25,7 @@ def _vgg16():
     relus = [i for i, m in enumerate(body) if isinstance(m, nn.ReLU)]
     return body, dict(zip(names, relus)), 24, 512
 
+# %% ../nbs/08_model.ipynb #7f1f73ec
 def _resnet(name):
     def make():
         m = getattr(torchvision.models, name)(weights=None)
@@ -34,7 +36,7 @@ def _resnet(name):
 BACKBONES = dict(vgg16=_vgg16, resnet18=_resnet('resnet18'), resnet50=_resnet('resnet50'))
 IMAGENET_STATS = [.485, .456, .406], [.229, .224, .225]      # of torchvision's own weights
 
-# %% ../nbs/08_model.ipynb #7f1f73ec
+# %% ../nbs/08_model.ipynb #77b32e09
 class DefectNet(nn.Module):
     "Backbone -> global average pooling -> dense layer with two logits (good, anomaly) or one (anomaly)."
     def __init__(self,
@@ -60,18 +62,20 @@ class DefectNet(nn.Module):
     def frozen_features(self, x): return self.prefix((x - self.mean)/self.std)
     def forward(self, x): return self.from_prefix(self.frozen_features(x))
 
-# %% ../nbs/08_model.ipynb #4f93b266
-@property
-def _layers(self): return {n: (self.prefix[i] if i < len(self.prefix) else self.tail[i - len(self.prefix)]) for n, i in self.names.items()}
-DefectNet.layers = _layers
-
-def _train(self, mode=True):
+# %% ../nbs/08_model.ipynb #d040e826
+@patch
+def train(self:DefectNet, mode=True):
+    "Training mode for tail and head alone."
     nn.Module.train(self, mode)
     self.prefix.eval()
     return self
-DefectNet.train = _train
 
-# %% ../nbs/08_model.ipynb #377d0e3f
+# %% ../nbs/08_model.ipynb #db271a30
+@patch(as_prop=True)
+def layers(self:DefectNet):
+    "Layers that a heatmap may look at, by name."
+    return {n: self.prefix[i] if i < len(self.prefix) else self.tail[i - len(self.prefix)] for n, i in self.names.items()}
+
 def layer(
     net:DefectNet,
     name=None, # As in `net.layers`, `conv5_3` or `conv5-3`; None: the last
@@ -81,7 +85,7 @@ def layer(
     if name not in net.layers: raise UserError(f'There is no layer {name!r}: choose from {", ".join(net.layers)}.')
     return net.layers[name]
 
-# %% ../nbs/08_model.ipynb #d040e826
+# %% ../nbs/08_model.ipynb #e663a15c
 def anomaly_logit(
     z:torch.Tensor, # Logits `[B, 2]` or `[B, 1]`
 )->torch.Tensor:    # `[B]`
@@ -95,7 +99,7 @@ def anomaly_weights(net):
     w, b = net.head.weight, net.head.bias
     return (w[1] - w[0], b[1] - b[0]) if len(w) == 2 else (w[0], b[0])
 
-# %% ../nbs/08_model.ipynb #db271a30
+# %% ../nbs/08_model.ipynb #4de31b6c
 def defect_net(
     backbone='vgg16',
     weights='imagenet', # `'imagenet'` (shipped, VGG16 only), `'torchvision'` (needs a network once), a path, or None (random)
@@ -104,21 +108,28 @@ def defect_net(
     "A `DefectNet` with pretrained convolutions and the normalisation that fits them."
     if weights == 'imagenet' and backbone != 'vgg16':
         raise UserError(f"Only vgg16 has weights in this package: for {backbone} say weights='torchvision' (needs a network) or give the path of a .safetensors file.")
-    w, about = (None, {}) if weights is None else load_imagenet() if weights == 'imagenet' else \
-        (_torchvision(backbone), {}) if weights == 'torchvision' else load_weights(weights)
+    if weights is None: w, about = None, {}
+    elif weights == 'imagenet': w, about = load_imagenet()
+    elif weights == 'torchvision': w, about = _torchvision(backbone), {}
+    else: w, about = load_weights(weights)
     if 'mean' in about: kwargs.setdefault('stats', (about['mean'], about['std']))
     net = DefectNet(backbone, **kwargs)
     if w is not None: _fill(net, w, weights)
     return net.to(memory_format=torch.channels_last)
 
-# %% ../nbs/08_model.ipynb #244a5742
+# %% ../nbs/08_model.ipynb #ad55fbcc
+def _by_position(w, backbone):
+    "Tensors with torchvision's names, named by the position of their layer in the backbone."
+    if backbone == 'vgg16': return {k.removeprefix('features.'): v for k, v in w.items() if k.startswith('features.')}
+    place = {n: i for i, (n, _) in enumerate(getattr(torchvision.models, backbone)().named_children())}
+    return {f'{place[n]}.{rest}': v for k, v in w.items() for n, _, rest in [k.partition('.')] if n != 'fc' and n in place}
+
 def _fill(net, w, source):
     "Copy tensors with torchvision's names into prefix and tail; every one must be there and fit."
-    body = nn.Sequential(*net.prefix, *net.tail)
-    if net.config['backbone'] == 'vgg16': w = {re.sub('^features\\.', '', k): v for k, v in w.items() if k.startswith('features.')}
-    else: w = {re.sub(f'^{n}\\.', f'{i}.', k): v for i, (n, _) in enumerate(getattr(torchvision.models, net.config['backbone'])().named_children()) for k, v in w.items() if k.startswith(n + '.') and n != 'fc'}
+    body, w = nn.Sequential(*net.prefix, *net.tail), _by_position(w, net.config['backbone'])
     try: body.load_state_dict(w, strict=True)
-    except RuntimeError as e: raise UserError(f"{source} does not fit {net.config['backbone']}: {str(e).splitlines()[1].strip()[:150]} Give a file with torchvision's names.") from e
+    except RuntimeError as e:
+        raise UserError(f"{source} does not fit {net.config['backbone']}: {str(e).splitlines()[1].strip()[:150]} Give a file with torchvision's names.") from e
 
 def _torchvision(backbone):
     try: return getattr(torchvision.models, backbone)(weights='DEFAULT' if backbone == 'vgg16' else 'IMAGENET1K_V1').state_dict()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 from .guard import UserError, need
-from .images import is_image
+from .images import find_images
 
 # %% ../nbs/03_samples.ipynb #171e819a
 COLUMNS = ['path', 'label', 'defect', 'mask_path', 'split', 'group']
@@ -22,13 +22,13 @@ LABELS = ['good', 'anomaly']        # anomaly is the positive class, index 1
 def _table(rows, source):
     "Rows to a checked table: images of both labels, in the order of their paths."
     t = pd.DataFrame(rows, columns=COLUMNS).sort_values('path', ignore_index=True)
-    if t.empty: raise UserError(f'{source} holds no images ({", ".join(["png", "jpg", "bmp", "tif", "webp"])}): check the path.')
+    if t.empty: raise UserError(f'{source} holds no images (png, jpg, bmp, tif, webp): check the path.')
     for l in LABELS:
         if not (t.label == l).any():
             raise UserError(f'{source} holds images of one class only ({len(t)} images, no {l}): add photos of {"good parts" if l == "good" else "anomalies"}.')
     return t
 
-# %% ../nbs/03_samples.ipynb #91efca91
+# %% ../nbs/03_samples.ipynb #10f334ab
 GOOD_NAMES = set('good ok okay pass passed normal negative neg healthy intact functional nodefect defectfree nondefective undamaged uncracked noncrack nocrack accept accepted 0'.split())
 BAD_NAMES = set('anomaly anomalous bad ng nok notok fail failed positive pos defect defects defective damaged crack cracked abnormal reject rejected faulty 1'.split())
 
@@ -46,85 +46,92 @@ def good_name(
         raise UserError(f'{source} has no class {good!r}: the classes are {", ".join(names)}.')
     known = [n for n in names if _plain(n) in GOOD_NAMES]
     if len(known) == 1: return known[0]
+    if len(names) == 1: return 'good'                     # no folder is: the table will say what is missing
     rest = [n for n in names if _plain(n) not in BAD_NAMES]
     if not known and len(names) == 2 and len(rest) == 1: return rest[0]
     raise UserError(f'{source}: which class is good? Say --good NAME; the classes are {", ".join(names)}.')
 
-# %% ../nbs/03_samples.ipynb #ef7dd569
-def _images(folder): return sorted(str(p) for p in Path(folder).rglob('*') if is_image(p) and p.is_file())
+# %% ../nbs/03_samples.ipynb #edbf74b3
 def _folders(folder): return sorted(d for d in Path(folder).iterdir() if d.is_dir() and not d.name.startswith('.'))
+def _class(name, good): return ('good', 'good') if name == good else ('anomaly', name)
 
 def folder_samples(
     folder,    # Holds one folder for each class
     good=None, # Name of the good class; None: guess it from the usual names
 )->pd.DataFrame:
     "Samples table of a folder with one sub-folder for each class."
-    found = {d.name: _images(d) for d in _folders(folder)}
-    found = {k: v for k, v in found.items() if v}
+    found = {d.name: fs for d in _folders(folder) if (fs := find_images(d))}
     if not found: raise UserError(f'{folder} holds no folders with images: make one folder for good parts and one for anomalies.')
-    if len(found) == 1: return _table([(p, *_class(k, good_name([k, 'anomaly'], good or k, folder)), '', '', '') for k, v in found.items() for p in v], folder)
     g = good_name(found, good, folder)
     return _table([(p, *_class(k, g), '', '', '') for k, v in found.items() for p in v], folder)
 
-def _class(name, good): return ('good', 'good') if name == good else ('anomaly', name)
-
-# %% ../nbs/03_samples.ipynb #e38ae295
+# %% ../nbs/03_samples.ipynb #555bd5f6
 def _mask_of(img, root):
     img = Path(img)
     folder = root/'ground_truth'/img.parent.name
     return next((str(m) for e in ('.png', img.suffix) for m in (folder/f'{img.stem}_mask{e}', folder/f'{img.stem}{e}') if m.is_file()), '')
 
-def check_masks(t:pd.DataFrame):
+# %% ../nbs/03_samples.ipynb #5b703597
+def _size(path):
+    try:
+        with Image.open(path) as im: return im.size
+    except OSError as e: raise UserError(f'{path} is not an image that can be read: remove it or copy it again.') from e
+
+def check_masks(
+    t:pd.DataFrame, # Samples table
+)->pd.DataFrame:    # The same
     "Every mask must have its image's size; only the files' heads are read."
     for r in t[t.mask_path != ''].itertuples():
-        try: sizes = [Image.open(p).size for p in (r.path, r.mask_path)]
-        except OSError: continue        # an unreadable image is reported where it is read
-        if sizes[0] != sizes[1]: raise UserError(f'{r.mask_path} is {sizes[1][0]}x{sizes[1][1]} but its image is {sizes[0][0]}x{sizes[0][1]}: resize the mask, nearest neighbour.')
+        (w, h), (mw, mh) = _size(r.path), _size(r.mask_path)
+        if (w, h) != (mw, mh): raise UserError(f'{r.mask_path} is {mw}x{mh} but its image is {w}x{h}: resize the mask, nearest neighbour.')
     return t
 
-# %% ../nbs/03_samples.ipynb #6029204c
+# %% ../nbs/03_samples.ipynb #7103db8d
 def mvtec_samples(
     folder,    # One category: holds `train/` and `test/` (either may be missing)
     good=None, # Name of the good class
 )->pd.DataFrame:
     "Samples table of a category in MVTec AD's layout, from both its official parts."
     folder = Path(folder)
-    ds = [d for s in ('train', 'test') if (folder/s).is_dir() for d in _folders(folder/s) if _images(d)]
+    ds = [d for s in ('train', 'test') if (folder/s).is_dir() for d in _folders(folder/s) if find_images(d)]
     if not ds: raise UserError(f'{folder} holds no images in train/<class>/ or test/<class>/: check that the data set is unpacked.')
-    g = good_name({d.name for d in ds}, good, folder) if len({d.name for d in ds}) > 1 else ds[0].name
-    rows = [(p, *_class(d.name, g), '' if d.name == g else _mask_of(p, folder), '', '') for d in ds for p in _images(d)]
+    g = good_name({d.name for d in ds}, good, folder)
+    rows = [(p, *_class(d.name, g), '' if d.name == g else _mask_of(p, folder), '', '') for d in ds for p in find_images(d)]
     return check_masks(_table(rows, folder))
 
-# %% ../nbs/03_samples.ipynb #7efce7b1
+# %% ../nbs/03_samples.ipynb #cb946795
 def csv_samples(
     csv,       # The manifest
     good=None, # Which value of `label` means good
 )->pd.DataFrame:
     "Samples table of a CSV manifest."
-    csv = Path(csv)
+    t = _csv_rows(_read_csv(Path(csv)), Path(csv))
+    g = good_name(t.label, good, csv)
+    t['defect'] = ['good' if l == g else d or l for l, d in zip(t.label, t.defect)]
+    t['label'] = ['good' if l == g else 'anomaly' for l in t.label]
+    return check_masks(_table(t[COLUMNS], csv))
+
+def _read_csv(csv):
     try: t = pd.read_csv(csv, dtype=str, keep_default_na=False, encoding='utf-8-sig')
     except (ValueError, OSError) as e: raise UserError(f'{csv} is not a readable CSV file ({e}): save it as UTF-8 with a header line.') from e
     t.columns = [c.strip().lower() for c in t.columns]
     if missing := {'path', 'label'} - set(t.columns): raise UserError(f'{csv} has no column {" and no column ".join(sorted(missing))}: its header must name path and label.')
     if t.empty: raise UserError(f'{csv} holds no rows: add one line an image.')
     for c in COLUMNS: t[c] = t[c].str.strip() if c in t else ''
-    return _csv_rows(t, csv, good)
+    return t
 
-def _csv_rows(t, csv, good):
+# %% ../nbs/03_samples.ipynb #17cbfb34
+def _csv_rows(t, csv):
+    "Absolute paths, and what the file may not say."
     for c in ('path', 'mask_path'): t[c] = [str(csv.parent/p) if p else '' for p in t[c]]
+    if (t.path == '').any(): raise UserError(f'{csv} has {(t.path == "").sum()} rows without a path: fill or remove them.')
     gone = [p for c in ('path', 'mask_path') for p in t[c] if p and not Path(p).is_file()]
-    if gone or (t.path == '').any(): raise UserError(f'{csv} names {len(gone) or "an"} image(s) that do not exist, first {gone[0] if gone else "an empty path"}: paths start at {csv.parent}/.')
+    if gone: raise UserError(f'{csv} names {len(gone)} files that do not exist, first {gone[0]}: relative paths start at {csv.parent}/.')
     if t.path.duplicated().any(): raise UserError(f'{csv} names {t.path[t.path.duplicated()].iloc[0]} twice: keep one line.')
     if bad := set(t.split) - {'', 'train', 'valid', 'test'}: raise UserError(f'{csv} has the split {min(bad)!r}: use train, valid, test or leave it empty.')
-    if t.label.nunique() < 2: return _table([], csv) if t.empty else _one_class(csv, t)
-    g = good_name(t.label, good, csv)
-    t['defect'] = ['good' if l == g else d or l for l, d in zip(t.label, t.defect)]
-    t['label'] = ['good' if l == g else 'anomaly' for l in t.label]
-    return check_masks(_table(t[COLUMNS], csv))
+    return t
 
-def _one_class(csv, t): raise UserError(f'{csv} holds one class only ({t.label.iloc[0]}): add photos of the other.')
-
-# %% ../nbs/03_samples.ipynb #9fc6ec8f
+# %% ../nbs/03_samples.ipynb #bf9184ff
 def elpv_samples(
     folder=None,  # Holds `labels.csv` and `images/`; None: the installed package `elpv-dataset`
     certain=True, # Only cells that are certainly functional (0) or defective (1)?
@@ -136,7 +143,7 @@ def elpv_samples(
     rows = [(str(folder/r.path), 'good' if r.p < .5 else 'anomaly', 'good' if r.p < .5 else f'defective {r.kind}', '', '', '') for r in t.itertuples()]
     return _table(rows, folder)
 
-# %% ../nbs/03_samples.ipynb #f92b603f
+# %% ../nbs/03_samples.ipynb #5e11ad6e
 def samples(
     source,     # Folder, `.csv` manifest, the word `elpv`, or a samples table
     good=None,  # Name of the good class where it cannot be guessed
@@ -150,16 +157,15 @@ def samples(
 
 def _group(m, old): return old if m is None else m.group(m.re.groups and 1)
 
-# %% ../nbs/03_samples.ipynb #17cbfb34
+# %% ../nbs/03_samples.ipynb #abc4212d
 def _layout(source, good):
     p = Path(source)
     if str(source) == 'elpv' and not p.exists(): return elpv_samples()
     if not p.exists(): raise UserError(f'{p} does not exist: give a folder, a CSV manifest, or the word elpv.')
-    if p.is_file(): return csv_samples(p, good) if p.suffix.lower() == '.csv' else _no_folder(p)
+    if p.suffix.lower() == '.csv': return csv_samples(p, good)
+    if p.is_file(): raise UserError(f'{p} is one file: training needs a folder or a CSV manifest.')
     if (p/'labels.csv').is_file() and (p/'images').is_dir(): return elpv_samples(p)
     if (p/'train').is_dir() or (p/'test').is_dir(): return mvtec_samples(p, good)
     if cats := [d.name for d in _folders(p) if (d/'train').is_dir() or (d/'ground_truth').is_dir()]:
         raise UserError(f'{p} holds several categories: give one of them, for example {p/cats[0]}.')
     return folder_samples(p, good)
-
-def _no_folder(p): raise UserError(f'{p} is one file: training needs a folder or a CSV manifest.')

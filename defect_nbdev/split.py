@@ -29,13 +29,15 @@ def _contradictions(t, g):
     odd = t.groupby(g).filter(lambda d: d.label.nunique() > 1 and (d.group == '').all())
     if len(odd): warnings.warn(f'{len(odd)} images are exact copies but labelled both good and anomaly, first {odd.path.iloc[0]}: correct their labels.')
 
-# %% ../nbs/04_split.ipynb #29e87d85
-def _folds(t, k, seed):
-    "Fold number of every image, int `[n]`."
-    g = together(t); _contradictions(t, g)
+# %% ../nbs/04_split.ipynb #02c5abd6
+def _enough(t, g, k):
     for l, d in t.assign(g=g).groupby('label'):
         if d.g.nunique() < k:
             raise UserError(f'{d.g.nunique()} different images of class {l} are too few to be split {k} ways: add photos, ask for fewer folds, or do without a validation part (valid 0).')
+
+def _folds(t, k, seed):
+    "Fold number of every image, int `[n]`."
+    g = together(t); _contradictions(t, g); _enough(t, g, k)
     rare = t.groupby('defect').path.transform('size') < k
     strata = pd.factorize(t.label.where(rare, t.defect))[0]
     out = np.zeros(len(t), int)
@@ -44,7 +46,7 @@ def _folds(t, k, seed):
         for i, (_, test) in enumerate(StratifiedGroupKFold(k, shuffle=True, random_state=seed).split(t, strata, g)): out[test] = i
     return out
 
-# %% ../nbs/04_split.ipynb #1af0fe03
+# %% ../nbs/04_split.ipynb #776fcda7
 def _with_valid(t, test, valid, seed):
     "Mark `test` (bool `[n]`) and take the valid part from the rest."
     t = t.reset_index(drop=True).assign(split=np.where(test, 'test', 'train'))
@@ -57,7 +59,7 @@ def _ways(share):
     if not 0 < share <= .5: raise UserError(f'A share of {share:g} is not between 0 and 0.5: .2 sets a fifth aside.')
     return round(1/share)
 
-# %% ../nbs/04_split.ipynb #02c5abd6
+# %% ../nbs/04_split.ipynb #ca92de40
 def kfold(
     t:pd.DataFrame, # Samples table
     k=5,            # Number of folds
@@ -69,7 +71,7 @@ def kfold(
     f = _folds(t.reset_index(drop=True), k, seed)
     for i in range(k): yield _with_valid(t, f == i, valid, seed)
 
-# %% ../nbs/04_split.ipynb #776fcda7
+# %% ../nbs/04_split.ipynb #cf5612e4
 def split(
     t:pd.DataFrame, # Samples table
     test=.2,        # Share set aside for the final figures, taken as one of round(1/share) folds

@@ -21,7 +21,7 @@ def _washer(rng, size):
     edge = np.exp(-((r - .42)/.008)**2) + np.exp(-((r - .15)/.008)**2)
     return g*rng.uniform(.9, 1.1) + .2*edge, metal
 
-# %% ../nbs/05_synth.ipynb #56968d85
+# %% ../nbs/05_synth.ipynb #b6165084
 DEFECTS = ['scratch', 'spot', 'dent']
 
 def _defect(rng, size, kind):
@@ -38,7 +38,7 @@ def _defect(rng, size, kind):
         d.ellipse([cx - w, cy - h, cx + w, cy + h], fill=255)
     return np.asarray(im.filter(ImageFilter.GaussianBlur(size/260)), float)/255
 
-# %% ../nbs/05_synth.ipynb #b6165084
+# %% ../nbs/05_synth.ipynb #f4fb2745
 def synth_part(
     rng:np.random.Generator,
     size=256,    # Side, px
@@ -52,7 +52,7 @@ def synth_part(
     rgb = np.stack([g, g, g*1.02], -1).clip(0, 1)
     return Image.fromarray((rgb*255).astype(np.uint8)), s > .3
 
-# %% ../nbs/05_synth.ipynb #39dec137
+# %% ../nbs/05_synth.ipynb #392261ea
 def synth_folder(
     path,        # Becomes a category in MVTec AD's layout
     n_good=30, n_anomaly=15,

@@ -38,13 +38,13 @@ def find_boxes(
     heat,        # float `[H, W]`, raw
     thr=.8,      # Share of the scale from which a pixel is hot; the reference takes .7 to .9
     scale=None,  # (cold, hot) as in `scale_heat`; None: the map's own minimum and maximum
-    min_area=4,  # Smallest region, px
+    min_area=4,  # Smallest region, px; below 1: as a share of the picture
     single=False,# One box round all hot pixels?
 ):               # int `[n, 4]` boxes xyxy half-open; float32 `[n]` scores in 0..1, the mean scaled heat of each region, best first
     "Boxes round the hot regions of a heatmap."
     h = scale_heat(heat, scale)
     hot = (h >= thr) & (h > 0)
-    b, lab, ids = mask_boxes(hot, min_area)
+    b, lab, ids = mask_boxes(hot, min_area if min_area >= 1 else min_area*hot.size)
     if single and len(b):
         hot = np.isin(lab, ids)
         b, lab, ids = np.array([[*b[:, :2].min(0), *b[:, 2:].max(0)]]), hot.astype(int), [1]

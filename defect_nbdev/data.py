@@ -28,7 +28,7 @@ class Squish(Transform):
     def __init__(self, size): self.size = size
     def encodes(self, x:PILImage): return type(x)(squish(x, self.size))
 
-# %% ../nbs/07_data.ipynb #d482c26b
+# %% ../nbs/07_data.ipynb #4e071f8d
 AUGMENTATIONS = dict(flip=lambda: Flip(), flip_vertical=lambda: Dihedral(p=.5, draw=2), dihedral=lambda: Dihedral(p=1.),
                      rotate=lambda: Rotate(max_deg=180, p=1., pad_mode='border'), tilt=lambda: Rotate(max_deg=10, p=1., pad_mode='border'))
 
@@ -40,7 +40,7 @@ def augmentations(
     if bad := set(names) - set(AUGMENTATIONS): raise UserError(f'There is no augmentation {min(bad)!r}: choose from {", ".join(AUGMENTATIONS)}, joined by +.')
     return [AUGMENTATIONS[n]() for n in names]
 
-# %% ../nbs/07_data.ipynb #b1afe74f
+# %% ../nbs/07_data.ipynb #fcc301d1
 def defect_block(
     size=224, # Side of the square input, or (height, width)
     aug=None, # Names for `augmentations`
@@ -50,7 +50,7 @@ def defect_block(
         splitter=lambda t: (np.flatnonzero(t.split == 'train').tolist(), np.flatnonzero(t.split == 'valid').tolist()),
         item_tfms=Squish(size), batch_tfms=augmentations(aug))
 
-# %% ../nbs/07_data.ipynb #fcc301d1
+# %% ../nbs/07_data.ipynb #aa1c5140
 def defect_dls(
     source,     # Samples table, or anything that `samples` takes
     size=224,   # Side of the square input, or (height, width)
@@ -61,7 +61,7 @@ def defect_dls(
     seed=0,     # For the split and for the order of the batches
     num_workers=0, # Decoding processes; the cached features of `train` need none
     device=None,# None: the GPU if there is one
-    **kwargs,
+    **kwargs,   # To `samples`: good, group
 )->DataLoaders: # With the whole table, test part included, as `dls.table`
     "Training and validation DataLoaders; every training image is used in every epoch."
     t = split(samples(source, **kwargs), test, valid, seed)
@@ -71,7 +71,7 @@ def defect_dls(
     dls.table, dls.size, dls.aug, dls.seed = t, size, aug, seed
     return dls
 
-# %% ../nbs/07_data.ipynb #ea21f1c8
+# %% ../nbs/07_data.ipynb #1796eb1a
 def class_weights(
     rule='1:3', # `'good:anomaly'`, `'balanced'`, or two numbers
     labels=(),  # Labels of the training images, for `balanced`
@@ -85,7 +85,7 @@ def class_weights(
     if len(w) != 2 or min(w) <= 0: raise UserError(f"Class weights {rule!r} are not understood: write good:anomaly, for example 1:3, or balanced.")
     return torch.tensor(w)
 
-# %% ../nbs/07_data.ipynb #678fcc9e
+# %% ../nbs/07_data.ipynb #9b4cbe8e
 def mean_image(
     t:pd.DataFrame, # Samples table
     size=224, n=200, # At most `n` images, evenly picked

@@ -9,7 +9,6 @@ N      ?= 400
 EPOCHS ?= 10
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/.venv
-export UV_LINK_MODE ?= copy
 
 .PHONY: help install demo test clean-export notebooks pytest wheel lock readme readme-figures clean
 
@@ -51,7 +50,7 @@ wheel: install
 
 # Runtime requirements stay wide; this pins the environment of development.
 lock: install
-	$(BIN)/uv pip compile -q --universal --python-version 3.10 --extra dev --extra demo --upgrade setup.py -o requirements-dev.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.10 --extra dev --extra demo --extra gradcam --upgrade setup.py -o requirements-dev.txt
 
 # After a new demo: make readme-figures, run nbs/index.ipynb, make readme
 readme-figures: demo

@@ -4,20 +4,23 @@
 
 # %% auto #0
 __all__ = ['find_boxes', 'mask_boxes', 'scale_heat', 'load_bundle', 'save_bundle', 'class_weights', 'defect_dls', 'mean_image',
-           'show_mean', 'explain', 'upsample', 'UserError', 'read_image', 'Inspector', 'Verdict', 'image_metrics',
-           'metrics_text', 'defect_net', 'demo_sample', 'test_run', 'train_run', 'confusion_figure', 'contact_sheet',
-           'samples', 'show_boxes', 'show_heat', 'show_part', 'kfold', 'split', 'cross_validate', 'defect_learner']
+           'show_mean', 'fit_patches', 'patch_net', 'heatmap', 'upsample', 'UserError', 'read_image', 'Inspector',
+           'Verdict', 'image_metrics', 'metrics_text', 'defect_net', 'demo_sample', 'test_run', 'train_run',
+           'confusion_figure', 'contact_sheet', 'samples', 'show_boxes', 'show_heat', 'show_part', 'kfold', 'split',
+           'cross_validate', 'defect_learner']
 
 # %% ../nbs/19_all.ipynb #1c01c55b
 from .boxes import find_boxes, mask_boxes, scale_heat
 from .bundle import load_bundle, save_bundle
 from .data import class_weights, defect_dls, mean_image, show_mean
-from .explain import explain, upsample
+from .explain import heatmap, upsample
 from .guard import UserError
 from .images import read_image
 from .inspector import Inspector, Verdict
 from .metrics import image_metrics, metrics_text
 from .model import defect_net
+from .patch_train import fit_patches
+from .patches import patch_net
 from .recipe import demo_sample, test_run, train_run
 from .report import confusion_figure, contact_sheet
 from .samples import samples
@@ -26,4 +29,4 @@ from .split import kfold, split
 from .train import cross_validate, defect_learner
 
 # %% ../nbs/19_all.ipynb #9c358138
-_all_ = ['find_boxes', 'mask_boxes', 'scale_heat', 'load_bundle', 'save_bundle', 'class_weights', 'defect_dls', 'mean_image', 'show_mean', 'explain', 'upsample', 'UserError', 'read_image', 'Inspector', 'Verdict', 'image_metrics', 'metrics_text', 'defect_net', 'demo_sample', 'test_run', 'train_run', 'confusion_figure', 'contact_sheet', 'samples', 'show_boxes', 'show_heat', 'show_part', 'kfold', 'split', 'cross_validate', 'defect_learner']
+_all_ = ['find_boxes', 'mask_boxes', 'scale_heat', 'load_bundle', 'save_bundle', 'class_weights', 'defect_dls', 'mean_image', 'show_mean', 'fit_patches', 'patch_net', 'heatmap', 'upsample', 'UserError', 'read_image', 'Inspector', 'Verdict', 'image_metrics', 'metrics_text', 'defect_net', 'demo_sample', 'test_run', 'train_run', 'confusion_figure', 'contact_sheet', 'samples', 'show_boxes', 'show_heat', 'show_part', 'kfold', 'split', 'cross_validate', 'defect_learner']

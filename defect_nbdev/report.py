@@ -22,6 +22,7 @@ def _order(verdicts, truths, n):
     bad = bad[:max(n//2, n - len(ok))]
     return bad + ok[:n - len(bad)]
 
+# %% ../nbs/16_report.ipynb #6e0c9943
 def contact_sheet(
     verdicts,    # `Verdict`s
     truths=None, # good or anomaly for each; None: unknown
@@ -81,7 +82,7 @@ def run_page(
     more='',  # The next command to try
 )->str:
     "The page of a training or test run."
-    model = dict(network=f"{info['net']['backbone']}, {info['net']['outputs']} outputs, input {info['size']}", heatmap=info['explainer'], threshold=f"{m['threshold']:g} ({info['thresholds']['rule']})",
+    model = dict(network=f"{info['net']['backbone']}, {info['net'].get('head', 'gap')}, input {info['size']}", heatmap=info['explainer'], threshold=f"{m['threshold']:g} ({info['thresholds']['rule']})",
                  stopped=info['stopped'], trained=f"on {len(info['data']['seen'])} images, fingerprint {info['data']['fingerprint'][:16]}", versions=', '.join(f'{k} {v}' for k, v in info['versions'].items()))
     return page(f'{name}: {m["n"]} test parts', [('Result', metrics_text(m)), ('Confusion matrix', (confusion, f"{m['fn']} of {m['n_anomaly']} anomalies pass, {m['fp']} of {m['n_good']} good parts fail.")),
         ('Parts, mistakes first', (sheet, 'Pairs of photo and overlay. Left the truth, right the verdict, the probability of anomaly, the heat on one scale for all parts, and boxes where the verdict is FAIL.')), ('Model', model)] + ([('Next', more)] if more else []))

@@ -19,6 +19,7 @@ def test_sources(defect, washer, tmp_path):
     refused(defect('train', washer, '--folds', 1, '-o', out), '1 folds')
     refused(defect('train', washer, '--good', 'fine', '-o', out), "no class 'fine'", 'scratch')
     refused(defect('train', washer/'train/good/000.png', '-o', out), 'is one file')
+    refused(defect('train', washer, '--head', 'patch', '--lr', .1, '-o', out), '--lr is for --head gap')
     assert not out.exists()
 
 def test_bad_training_images(defect, washer, tmp_path):
@@ -27,6 +28,9 @@ def test_bad_training_images(defect, washer, tmp_path):
     p.write_bytes(whole[:700]); refused(defect('train', w, '-o', out, '--epochs', 1), str(p), 'cut off')
     p.write_text('not a photo'); refused(defect('train', w, '-o', out, '--epochs', 1), str(p), 'not an image')
     p.write_bytes(whole)
+    for bad in sorted((w/'test').rglob('*.png')): bad.write_bytes(bad.read_bytes()[:500])     # some of them are in the test part
+    refused(defect('train', w, '-o', out, '--epochs', 1), str(w/'test'), '.png')
+    shutil.copytree(washer/'test', w/'test', dirs_exist_ok=True)
     m = next((w/'ground_truth').rglob('*.png')); Image.new('L', (7, 7)).save(m)
     refused(defect('train', w, '-o', out), str(m), '7x7', 'resize the mask')
     assert sorted(o.name for o in tmp_path.iterdir()) == ['washer']

@@ -61,3 +61,14 @@ def test_variants(defect, washer, tmp_path):
     check(r, out)
     info = json.loads((out/'bundle/model.json').read_text())
     assert info['net']['outputs'] == 1 and info['net']['max_pool'] and info['size'] == [64, 96] and 'lowest validation loss' in info['stopped']
+
+def test_patches(defect, washer, tmp_path):
+    "Memory of good patches and patch heads, from the command line to boxes; once whole, once in folds."
+    out = tmp_path/'patch'
+    check(defect('train', washer, '-o', out, '--head', 'patch', '--size', 96), out)
+    info = json.loads((out/'bundle/model.json').read_text())
+    assert info['explainer'] == 'patch' and info['heat_scale'] == [0, 1] and .5 <= info['boxes']['thr'] < 1
+    r = defect('predict', out, next((washer/'test/scratch').glob('*.png')))
+    assert r.returncode == 0 and r.stdout.startswith(('PASS', 'FAIL')), r.stderr
+    r = defect('train', washer, '-o', tmp_path/'folds', '--head', 'patch', '--size', 64, '--folds', 2)
+    assert r.returncode == 0 and len(pd.read_csv(tmp_path/'folds/folds.csv')) == 40, r.stderr

@@ -25,12 +25,12 @@ def test_public_names_are_documented(py):
     for n in ast.parse(py.read_text()).body:
         if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not n.name.startswith('_'): assert ast.get_docstring(n), n.name
 
-ROOMS = [{'guard'}, {'weights', 'images', 'samples', 'split', 'synth', 'boxes'}, {'data', 'model', 'metrics', 'show'}, {'train', 'explain', 'bundle'}, {'inspector'}, {'batch', 'report'}, {'recipe'}, {'cli', 'all'}]
+ROOMS = [{'guard'}, {'weights', 'images', 'samples', 'split', 'synth', 'boxes'}, {'data', 'model', 'patches', 'metrics', 'pixel_metrics', 'box_metrics', 'show'}, {'train', 'patch_train', 'explain', 'faithfulness', 'bundle'}, {'inspector', 'localise'}, {'batch', 'report'}, {'recipe'}, {'cli', 'all'}]
 
 def test_imports_point_down():
     "A room imports rooms below it, or a module of its own room that comes earlier in the notebooks' order."
     floor = {m: i for i, r in enumerate(ROOMS) for m in r}
-    number = {re.sub(r'^\d+_', '', p.stem): i for i, p in enumerate(NBS)}
+    number = {re.sub(r"^\d+[a-z]?_", '', p.stem): i for i, p in enumerate(NBS)}
     assert {p.stem for p in MODULES} == set(floor)
     for p in MODULES:
         for m in re.findall(r'^\s*from defect_nbdev\.(\w+)|^\s*from \.(\w+)', p.read_text(), re.M):

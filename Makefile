@@ -39,7 +39,7 @@ clean-export: install
 	@cmp -s .cache/before .cache/after || (git --no-pager diff --stat nbs defect_nbdev; echo 'nbdev_clean or nbdev_export changed files: look at them and commit them.'; exit 1)
 
 notebooks: install
-	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONWARNINGS=ignore $(BIN)/nbdev_test --n_workers 1 --timing
+	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONWARNINGS=ignore OMP_NUM_THREADS=1 $(BIN)/nbdev_test --n_workers 2 --timing
 
 pytest: install
 	$(BIN)/python -m pytest

@@ -6,7 +6,8 @@
 __all__ = ['TAUS', 'DELTAS', 'box_iou', 'box_hits', 'max_box_acc_v2', 'match_boxes', 'box_prf', 'pointing', 'relevance_mass']
 
 # %% ../nbs/09b_box_metrics.ipynb #89c419b1
-import numpy as np
+import numpy as np, torch
+from torchvision import ops
 from .boxes import mask_boxes, scale_heat
 
 # %% ../nbs/09b_box_metrics.ipynb #db3517ba
@@ -14,10 +15,7 @@ def box_iou(
     a, b, # float `[n, 4]`, `[m, 4]`
 )->np.ndarray: # `[n, m]` in 0..1
     "Area of the intersection over area of the union, each box with each."
-    a, b = np.asarray(a, float).reshape(-1, 1, 4), np.asarray(b, float).reshape(1, -1, 4)
-    inter = (np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])).clip(0).prod(-1)
-    area = lambda c: (c[..., 2:] - c[..., :2]).prod(-1)
-    return inter/np.maximum(area(a) + area(b) - inter, 1e-12)
+    return ops.box_iou(*[torch.as_tensor(np.asarray(o, float)).view(-1, 4) for o in (a, b)]).numpy()
 
 # %% ../nbs/09b_box_metrics.ipynb #ba2da6df
 TAUS, DELTAS = np.linspace(.01, .99, 99), (.3, .5, .7)

@@ -48,7 +48,7 @@ def _add_data(p):
     p.add_argument('--good', metavar='NAME', help='name of the class that means good, where it cannot be guessed')
     p.add_argument('--group', metavar='REGEX', help='images whose file names give the same match (first parenthesis) stay together in the split')
 
-# %% ../nbs/18_cli.ipynb #d46d92c2
+# %% ../nbs/18_cli.ipynb #3cae4498
 def _add_train(verbs):
     p = _verb(verbs, 'train', _train, 'learn from labelled photos, save the model, test it on parts set aside',
         '  defect train photos/ -o runs/mine              folders good/ and bad/ (any names)\n  defect train mvtec/pill --aug flip --seed 1\n  defect train parts.csv --folds 5               columns path, label\n  defect train elpv                              solar cells, from the package elpv-dataset')
@@ -61,7 +61,7 @@ def _add_train(verbs):
     _add_common(p.add_argument_group('data and model'))
     _add_gap(p.add_argument_group('only for --head gap'))
 
-# %% ../nbs/18_cli.ipynb #15e4fe75
+# %% ../nbs/18_cli.ipynb #debc2c21
 def _add_common(g):
     g.add_argument('--size', type=_size, help='input size, one number or HEIGHTxWIDTH (default 224; 384 for patch)')
     g.add_argument('--test', type=_share, default=.2, help='share set aside for the figures (default .2)')
@@ -71,7 +71,7 @@ def _add_common(g):
     g.add_argument('--class-weights', metavar='G:A', default='1:3', help='good:anomaly (default 1:3) or balanced')
     g.add_argument('--box-threshold', type=_share, help='heat from which a pixel belongs to a box (default: .8 of the map for gap; found in training for patch)')
 
-# %% ../nbs/18_cli.ipynb #67252fae
+# %% ../nbs/18_cli.ipynb #9d8ddf0b
 GAP_ONLY = dict(epochs=10, valid=.2, aug=None, bs=10, lr=1e-4, stop=.98, outputs=2, max_pool=False)
 
 def _add_gap(g):
@@ -84,7 +84,7 @@ def _add_gap(g):
     g.add_argument('--lr', type=float, help='(default 1e-4)')
     g.add_argument('--stop', type=_stop, default=None, help='training accuracy at which to stop (default .98), or valid, or never')
 
-# %% ../nbs/18_cli.ipynb #debc2c21
+# %% ../nbs/18_cli.ipynb #4f83af44
 def _options(a):
     "Arguments of `train_run` and `folds_run` from the command line."
     kw = dict(head=a.head, force=a.force, samples_kw=dict(good=a.good, group=a.group), backbone=a.backbone, weights=None if a.weights == 'none' else a.weights, weight=a.class_weights)
@@ -110,7 +110,7 @@ def _train(a):
     print(metrics_text(train_run(a.source, out, box_thr=a.box_threshold, **kw, **once)))
     print(f'\nlook at it:  {out}/report.html\nnext:        defect predict {out} NEW_PHOTO_OR_FOLDER')
 
-# %% ../nbs/18_cli.ipynb #c14441e1
+# %% ../nbs/18_cli.ipynb #24b036dd
 def _add_test(verbs):
     p = _verb(verbs, 'test', _test, 'figures of a model on labelled photos; photos that it was trained on are left out', '  defect test runs/mine photos/ -o runs/mine-test\n  defect test runs/mine new_photos/ --threshold 0.3')
     p.add_argument('model', help='folder of a run, or its bundle')
@@ -130,7 +130,7 @@ def _test(a):
     if a.out: print(f'\nlook at it:  {a.out}/report.html')
     return int(m['unreadable'] > 0)
 
-# %% ../nbs/18_cli.ipynb #bab75bf4
+# %% ../nbs/18_cli.ipynb #0a141cf1
 def _add_predict(verbs):
     p = _verb(verbs, 'predict', _predict, 'verdicts on photos', '  defect predict runs/mine part.png                        one line on the screen\n  defect predict runs/mine photos/ -o verdicts --overlays   CSV, COCO and pictures')
     p.add_argument('model', help='folder of a run, or its bundle')
@@ -138,20 +138,22 @@ def _add_predict(verbs):
     p.add_argument('-o', '--out', help='folder for predictions.csv and coco.json')
     p.add_argument('--overlays', action='store_true', help='with -o: also a picture of each photo with heat and boxes')
     p.add_argument('--heatmaps', action='store_true', help='with -o: also each heatmap as .npy')
+    p.add_argument('--masks', action='store_true', help='with -o: also the mask of each photo as .png')
     p.add_argument('--threshold', type=_share, help="probability from which a part fails (default: the model's)")
     p.add_argument('--bs', type=_count, default=8, help='photos in a batch (default 8)')
 
-# %% ../nbs/18_cli.ipynb #24b036dd
+# %% ../nbs/18_cli.ipynb #db4a73bb
 def _predict(a):
     from fastprogress.fastprogress import progress_bar
-    from defect_nbdev.batch import write_predictions
+    from defect_nbdev.batch import EXTRAS, write_predictions
     from defect_nbdev.inspector import Inspector, list_images
-    if (a.overlays or a.heatmaps) and not a.out: raise UserError('--overlays and --heatmaps need a folder: add -o FOLDER.')
+    extras = [k for k in EXTRAS if getattr(a, k)]
+    if extras and not a.out: raise UserError(f'--{extras[0]} needs a folder: add -o FOLDER.')
     paths = list_images(a.photos)
     inspector = Inspector(a.model, a.threshold, a.bs)
     vs = inspector.stream(paths)
     if not a.out: return _say(vs, len(paths))
-    n = write_predictions(progress_bar(vs, total=len(paths), leave=False), a.out, overlays=a.overlays, heatmaps=a.heatmaps)
+    n = write_predictions(progress_bar(vs, total=len(paths), leave=False), a.out, extras=extras)
     print(', '.join(f'{c} {l}' for l, c in n.items() if c) + f'   ->  {a.out}/predictions.csv, coco.json')
     return int(n['ERROR'] > 0)
 
@@ -163,7 +165,7 @@ def _say(verdicts, n):
         else: print(f'{v.label}  p={v.p_anomaly:.3f}  {v.path}' + ''.join(f'  box {x0},{y0},{x1},{y1}' for x0, y0, x1, y1 in v.boxes), flush=True)
     return 0 if not bad else 2 if bad == n else 1
 
-# %% ../nbs/18_cli.ipynb #0a141cf1
+# %% ../nbs/18_cli.ipynb #55d3aeae
 def _add_demo(verbs):
     p = _verb(verbs, 'demo', _demo, 'train and test on real photos of solar cells (needs the extra demo)', '  defect demo -o demo')
     p.add_argument('-o', '--out', default='demo', help='folder of the run (default demo)')
@@ -176,7 +178,7 @@ def _demo(a):
     print(metrics_text(demo(a.out, a.n, epochs=a.epochs)))
     print(f'\nlook at it:  {a.out}/report.html\n\n{DEMO_NEXT}')
 
-# %% ../nbs/18_cli.ipynb #5f0ab47b
+# %% ../nbs/18_cli.ipynb #4bce2079
 def main(argv=None):
     "The program `defect`; returns its exit code."
     import warnings; warnings.filterwarnings('ignore', category=FutureWarning); warnings.filterwarnings('ignore', category=DeprecationWarning)

@@ -12,7 +12,7 @@ import numpy as np, torch
 from fastcore.basics import patch
 from fastprogress.fastprogress import progress_bar
 from PIL import Image
-from .boxes import find_boxes, scale_heat
+from .boxes import find_boxes, find_mask
 from .bundle import load_bundle, model_info
 from .explain import fit_heat_scale, heatmap, upsample
 from .guard import UserError
@@ -58,11 +58,7 @@ def box_scores(self:Verdict): "float32 `[n]` in 0..1."; return self._found[1]
 @patch
 def mask(self:Verdict):
     "bool `[H, W]`: the regions that the boxes frame."
-    h = scale_heat(self.heatmap, self.box.get('scale')) if self.label == 'FAIL' else np.zeros(self.size, np.float32)
-    m = (h >= self.box.get('thr', .8)) & (h > 0)
-    return m & np.logical_or.reduce([_inside(m.shape, b) for b in self.boxes], initial=False)
-
-def _inside(shape, b): r = np.zeros(shape, bool); r[b[1]:b[3], b[0]:b[2]] = True; return r
+    return find_mask(self.heatmap, **self.box) if self.label == 'FAIL' else np.zeros(self.size, bool)
 
 # %% ../nbs/14_inspector.ipynb #cdf82233
 @patch

@@ -18,7 +18,7 @@ from .model import BACKBONES, IMAGENET_STATS, defect_net
 PATCH_LAYERS = dict(vgg16=('conv3_3', 'conv4_3'), resnet18=('layer2', 'layer3'), resnet50=('layer2', 'layer3'))
 STRIDE = 8      # Pixels of the input from one patch to the next
 
-# %% ../nbs/08a_patches.ipynb #6f882c1f
+# %% ../nbs/08a_patches.ipynb #e95ae573
 class PatchNet(nn.Module):
     "Frozen convolutions -> whitened patches and their distance to good ones -> patch heads -> verdict."
     def __init__(self,
@@ -44,7 +44,7 @@ class PatchNet(nn.Module):
 
 def _channels(body, i): return next(m for m in reversed(list(body[:i+1].modules())) if isinstance(m, nn.Conv2d)).out_channels
 
-# %% ../nbs/08a_patches.ipynb #997a75ed
+# %% ../nbs/08a_patches.ipynb #468c0b38
 @patch
 def _buffers_for(self:PatchNet, channels, dims, folds, bank):
     for l, c in enumerate(channels):
@@ -53,7 +53,7 @@ def _buffers_for(self:PatchNet, channels, dims, folds, bank):
     self.register_buffer('far', torch.tensor([[0., 1.]]*len(channels)))       # mean and spread of good patches' distances, by layer
     self.register_buffer('verdict_scale', torch.tensor([[0., 1.]]*3))         # mean and spread of what the verdict looks at
 
-# %% ../nbs/08a_patches.ipynb #ee2a1844
+# %% ../nbs/08a_patches.ipynb #c1466cf8
 @patch
 def raw(self:PatchNet,
     x, # float `[B, 3, H, W]` in 0..1
@@ -76,7 +76,7 @@ def whitened(self:PatchNet,
 @patch
 def frozen_features(self:PatchNet, x): "Whitened patches of images."; return self.whitened(self.raw(x))
 
-# %% ../nbs/08a_patches.ipynb #de21b66d
+# %% ../nbs/08a_patches.ipynb #74c7890d
 @patch
 def distances(self:PatchNet,
     z,          # Whitened patches `[B, layers*dims, h, w]`
@@ -90,10 +90,9 @@ def distances(self:PatchNet,
 def _nearest(p, bank):
     "Euclidean distance `[B, h, w]` of `[B, d, h, w]` to the nearest row of `[n, d]`."
     q = p.movedim(1, -1).flatten(0, 2)
-    d = torch.cat([(c.square().sum(1, keepdim=True) + bank.square().sum(1) - 2*c@bank.T).min(1)[0] for c in q.split(8192)])
-    return d.clamp(min=0).sqrt().view(p.shape[0], *p.shape[-2:])
+    return torch.cat([torch.cdist(c, bank).amin(1) for c in q.split(8192)]).view(p.shape[0], *p.shape[-2:])
 
-# %% ../nbs/08a_patches.ipynb #d14881f6
+# %% ../nbs/08a_patches.ipynb #d4bc1bae
 @patch
 def patch_logits(self:PatchNet,
     z, d,      # Whitened patches, distances
@@ -109,7 +108,7 @@ def patch_heat(
     "Mean probability over heads, smoothed."
     return gaussian_blur(torch.sigmoid(logits).mean(1, keepdim=True), [7, 7], [1., 1.])[:, 0]
 
-# %% ../nbs/08a_patches.ipynb #aa9356b0
+# %% ../nbs/08a_patches.ipynb #4c917b41
 def hottest(
     m,    # `[B, h, w]`
     k=16, # Patches
@@ -133,7 +132,7 @@ def explain(self:PatchNet,
 @patch
 def forward(self:PatchNet, x): "Anomaly logit, `[B, 1]`."; return self.explain(x)[0][:, None]
 
-# %% ../nbs/08a_patches.ipynb #c49574d2
+# %% ../nbs/08a_patches.ipynb #92bdee2b
 def patch_net(
     backbone='vgg16',
     weights='imagenet', # As in `defect_net`

@@ -4,6 +4,8 @@ from pathlib import Path
 import numpy as np, pandas as pd, pytest
 from PIL import Image
 from conftest import refused
+from defect_nbdev.samples import samples
+from defect_nbdev.split import split
 
 def copy(washer, tmp_path):
     shutil.copytree(washer, tmp_path/'washer'); return tmp_path/'washer'
@@ -28,9 +30,11 @@ def test_bad_training_images(defect, washer, tmp_path):
     p.write_bytes(whole[:700]); refused(defect('train', w, '-o', out, '--epochs', 1), str(p), 'cut off')
     p.write_text('not a photo'); refused(defect('train', w, '-o', out, '--epochs', 1), str(p), 'not an image')
     p.write_bytes(whole)
-    for bad in sorted((w/'test').rglob('*.png')): bad.write_bytes(bad.read_bytes()[:500])     # some of them are in the test part
-    refused(defect('train', w, '-o', out, '--epochs', 1), str(w/'test'), '.png')
-    shutil.copytree(washer/'test', w/'test', dirs_exist_ok=True)
+    test = split(samples(w), .2, .2, 0).query("split == 'test'").path
+    bad = Path(test.iloc[-1]); whole = bad.read_bytes()
+    bad.write_bytes(whole[:500]); refused(defect('train', w, '-o', out, '--epochs', 1), str(bad), 'cut off')      # the test part's only
+    refused(defect('train', w, '-o', out, '--head', 'patch'), str(bad), 'cut off')
+    bad.write_bytes(whole)
     m = next((w/'ground_truth').rglob('*.png')); Image.new('L', (7, 7)).save(m)
     refused(defect('train', w, '-o', out), str(m), '7x7', 'resize the mask')
     assert sorted(o.name for o in tmp_path.iterdir()) == ['washer']
@@ -41,11 +45,11 @@ def test_odd_images_are_fine(defect, run, washer, tmp_path):
     for name, im in dict(palette=img.convert('P'), rgba=img.convert('RGBA'), grey=g, onebit=g.convert('1')).items(): im.save(tmp_path/f'{name}.png')
     img.convert('CMYK').save(tmp_path/'cmyk.jpg'); Image.new('RGB', (1, 1)).save(tmp_path/'one.bmp'); Image.new('RGB', (700, 3)).save(tmp_path/'thin.WEBP')
     exif = Image.Exif(); exif[0x0112] = 6; img.resize((100, 60)).save(tmp_path/'lying.jpg', exif=exif)
-    r = defect('predict', run, tmp_path, '-o', tmp_path/'out', '--overlays', '--heatmaps')
+    r = defect('predict', run, tmp_path, '-o', tmp_path/'out', '--overlays', '--heatmaps', '--masks')
     assert r.returncode == 0, r.stderr
     c = {Path(i['file_name']).name: (i['width'], i['height']) for i in json.loads((tmp_path/'out/coco.json').read_text())['images']}
     assert len(c) == 9 and c['lying.jpg'] == (60, 100)                   # upright
-    assert len(list((tmp_path/'out/overlays').iterdir())) == len(list((tmp_path/'out/heatmaps').iterdir())) == 9
+    assert len(list((tmp_path/'out/overlays').iterdir())) == len(list((tmp_path/'out/heatmaps').iterdir())) == len(list((tmp_path/'out/masks').iterdir())) == 9
 
 def test_predict(defect, run, washer, tmp_path):
     good = next((washer/'train/good').iterdir())

@@ -6,7 +6,6 @@ PYTHON ?= python3
 BIN    := .venv/bin
 OUT    ?= demo
 N      ?= 400
-EPOCHS ?= 10
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
@@ -26,7 +25,7 @@ install: .venv/.installed
 	touch $@
 
 demo: install
-	$(BIN)/defect demo -o $(OUT) -n $(N) --epochs $(EPOCHS)
+	$(BIN)/defect demo -o $(OUT) -n $(N)
 
 test: clean-export notebooks pytest
 

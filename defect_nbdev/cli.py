@@ -51,25 +51,25 @@ def _add_data(p):
 # %% ../nbs/18_cli.ipynb #3cae4498
 def _add_train(verbs):
     p = _verb(verbs, 'train', _train, 'learn from labelled photos, save the model, test it on parts set aside',
-        '  defect train photos/ -o runs/mine              folders good/ and bad/ (any names)\n  defect train mvtec/pill --aug flip --seed 1\n  defect train parts.csv --folds 5               columns path, label\n  defect train elpv                              solar cells, from the package elpv-dataset')
+        '  defect train photos/ -o runs/mine              folders good/ and bad/ (any names)\n  defect train mvtec/pill --head gap --aug flip     the reference recipe\n  defect train parts.csv --folds 5               columns path, label\n  defect train elpv                              solar cells, from the package elpv-dataset')
     p.add_argument('source', help='folder with one folder for each class, MVTec AD category, CSV manifest, or the word elpv')
     p.add_argument('-o', '--out', help='folder of the run (default: runs/NAME)')
     p.add_argument('--force', action='store_true', help='replace an older run')
     _add_data(p)
-    p.add_argument('--head', choices=('gap', 'patch'), default='gap', help='gap: VGG16 with global average pooling and CAM, fast (default); patch: memory of good patches and patch heads, boxes that hit')
+    p.add_argument('--head', choices=('patch', 'gap'), default='patch', help='patch: memory of good patches and patch heads (default); gap: VGG16 with global average pooling and CAM, the reference')
     p.add_argument('--folds', type=_count, help='only cross-validate, with this many folds: mean and spread, no model')
     _add_common(p.add_argument_group('data and model'))
     _add_gap(p.add_argument_group('only for --head gap'))
 
 # %% ../nbs/18_cli.ipynb #debc2c21
 def _add_common(g):
-    g.add_argument('--size', type=_size, help='input size, one number or HEIGHTxWIDTH (default 224; 384 for patch)')
+    g.add_argument('--size', type=_size, help='input size, one number or HEIGHTxWIDTH (default 384; 224 for gap)')
     g.add_argument('--test', type=_share, default=.2, help='share set aside for the figures (default .2)')
     g.add_argument('--seed', type=int, default=0)
     g.add_argument('--backbone', default='vgg16', help='vgg16 (default), resnet18 or resnet50')
     g.add_argument('--weights', default='imagenet', help='imagenet (shipped, default), torchvision, none, or a .safetensors file')
     g.add_argument('--class-weights', metavar='G:A', default='1:3', help='good:anomaly (default 1:3) or balanced')
-    g.add_argument('--box-threshold', type=_share, help='heat from which a pixel belongs to a box (default: .8 of the map for gap; found in training for patch)')
+    g.add_argument('--box-threshold', type=_share, help='heat from which a pixel belongs to a box (default: found in training; .8 of the map for gap)')
 
 # %% ../nbs/18_cli.ipynb #9d8ddf0b
 GAP_ONLY = dict(epochs=10, valid=.2, aug=None, bs=10, lr=1e-4, stop=.98, outputs=2, max_pool=False)
@@ -90,7 +90,7 @@ def _options(a):
     kw = dict(head=a.head, force=a.force, samples_kw=dict(good=a.good, group=a.group), backbone=a.backbone, weights=None if a.weights == 'none' else a.weights, weight=a.class_weights)
     given = [k for k in GAP_ONLY if getattr(a, k) is not None]
     if a.head == 'patch':
-        if given: raise UserError(f'--{given[0].replace("_", "-")} is for --head gap: leave it away.')
+        if given: raise UserError(f'--{given[0].replace("_", "-")} is for --head gap: add that or leave it away.')
         return kw | dict(seed=a.seed, size=a.size or 384), dict(test=a.test)
     g = GAP_ONLY | {k: getattr(a, k) for k in given}
     if g['stop'] == 'never': g['stop'] = None
@@ -170,12 +170,12 @@ def _add_demo(verbs):
     p = _verb(verbs, 'demo', _demo, 'train and test on real photos of solar cells (needs the extra demo)', '  defect demo -o demo')
     p.add_argument('-o', '--out', default='demo', help='folder of the run (default demo)')
     p.add_argument('-n', type=_count, default=400, help='number of cells (default 400)')
-    p.add_argument('--epochs', type=_count, default=10)
+    p.add_argument('--head', choices=('patch', 'gap'), default='patch', help='as for train')
 
 def _demo(a):
     from defect_nbdev.metrics import metrics_text
     from defect_nbdev.recipe import DEMO_NEXT, demo
-    print(metrics_text(demo(a.out, a.n, epochs=a.epochs)))
+    print(metrics_text(demo(a.out, a.n, head=a.head)))
     print(f'\nlook at it:  {a.out}/report.html\n\n{DEMO_NEXT}')
 
 # %% ../nbs/18_cli.ipynb #4bce2079

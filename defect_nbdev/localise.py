@@ -38,16 +38,17 @@ def read_mask(
 @dataclass
 class Fitted:
     "Heatmap methods, fitted."
-    call: object # Function from images `[B, 3, H, W]` to (logit `[B]`, dict name -> heat `[B, h, w]`)
-    size: int    # Of the input, px
+    call: object # Function from paths to (logit `[B]`, dict name -> heat `[B, h, w]`)
     boxes: dict  # Name -> settings of `find_boxes`
     learn: object = None # The learner
 
 def patch_method(f, store=None, bar=False, **kwargs):
     "Fit patches to a samples table whose test rows are left out."
     learn = fit_patches(f, store=store, bar=bar, **kwargs)
-    def call(x): z, h = learn.model.explain(x); return z, dict(patch=h)
-    return Fitted(call, learn.size, dict(patch=learn.boxes), learn)
+    def call(paths):
+        z, h = learn.model.explain(torch.cat([learn.model.whitened(m) for m in learn.store(paths)]), features=True)
+        return z, dict(patch=h)
+    return Fitted(call, dict(patch=learn.boxes), learn)
 
 # %% ../nbs/14a_localise.ipynb #f3f3880f
 GAP_MAPS = {'gradcam++ conv5_3': ('gradcam++', 'conv5_3'), 'layercam conv5_3': ('layercam', 'conv5_3'), 'layercam conv4_3': ('layercam', 'conv4_3'),
@@ -58,10 +59,11 @@ def gap_methods(f, store=None, bar=False, epochs=10, maps=GAP_MAPS, **kwargs):
     learn = defect_learner(defect_dls(f, valid=0., device='cpu'), cache=store or True, **kwargs)
     with nullcontext() if bar else learn.no_bar(), learn.no_logging(): learn.fit(epochs)
     net, maps = learn.model.eval(), maps | {'layercam conv4_3': GAP_MAPS['layercam conv4_3']}
-    def call(x):
+    def call(paths):
+        x = torch.from_numpy(np.stack([to_array(squish(read_image(o), learn.size)) for o in paths]))
         z, hs = gradient_maps(net, x, maps | {'cam': ('hirescam', 'conv5_3')})
         return z, {'cam': hs['cam']} | hs | {'cam*layercam conv4_3': fuse([hs['cam'], hs['layercam conv4_3']])}
-    return Fitted(call, 224, {k: dict(thr=.8, min_area=4) for k in ('cam', *maps, 'cam*layercam conv4_3')}, learn)
+    return Fitted(call, {k: dict(thr=.8, min_area=4) for k in ('cam', *maps, 'cam*layercam conv4_3')}, learn)
 
 # %% ../nbs/14a_localise.ipynb #0d8e9263
 def heats(
@@ -71,8 +73,7 @@ def heats(
     "Heat of photos, as the methods give it."
     p, out = [], {k: [] for k in fit.boxes}
     for i in range(0, len(paths), bs):
-        x = torch.from_numpy(np.stack([to_array(squish(read_image(o), fit.size)) for o in paths[i:i+bs]]))
-        with torch.no_grad(): z, hs = fit.call(x)
+        with torch.no_grad(): z, hs = fit.call(paths[i:i+bs])
         p += torch.sigmoid(z).tolist()
         for k in out: out[k] += list(hs[k].float().numpy())
     return np.array(p), out

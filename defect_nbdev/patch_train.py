@@ -242,13 +242,13 @@ def fit_patches(
 )->PatchLearner:
     "Fit a `PatchNet` to image labels."
     torch.manual_seed(seed)
+    w = class_weights(weight, t.label[t.split != 'test'])
     use = t[t.split != 'test'].reset_index(drop=True); y = (use.label == 'anomaly').values
     fold, k = _folds(use, kwargs.pop('folds', 5), seed)
     net = patch_net(backbone, weights, folds=k, **kwargs)
     store = RawPatches(net, size, progress=bar) if store is None else store.use(net, size)
     z = _whitened(net, store, use); d = net.fit_memory(z, ~y, fold, seed)
     oof = _fit_heads(net, z, d, y, fold, steps, seed, bar)
-    w = class_weights(weight, use.label)
     fit_verdict(net, verdict_features(oof, heat := patch_heat(oof), d), y, w)
     recipe = dict(head='patch', backbone=backbone, weights=str(weights), size=size, class_weights=list(map(float, w)), steps=steps, seed=seed)
     p = _oof_probability(net, oof, heat, d)

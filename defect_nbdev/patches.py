@@ -59,6 +59,7 @@ def raw(self:PatchNet,
     x, # float `[B, 3, H, W]` in 0..1
 ):     # Outputs of the layers, each `[B, C, H/8, W/8]`
     "What the frozen layers say of each patch."
+    if x.device.type == 'cpu' and len(x) > 1: return [torch.cat(r) for r in zip(*map(self.raw, x.split(1)))]   # faster one by one: large maps overflow the cache
     z, out, size = (x - self.mean)/self.std, [], [s//STRIDE for s in x.shape[-2:]]
     for i, m in enumerate(self.prefix):
         z = m(z)
@@ -90,7 +91,7 @@ def distances(self:PatchNet,
 def _nearest(p, bank):
     "Euclidean distance `[B, h, w]` of `[B, d, h, w]` to the nearest row of `[n, d]`."
     q = p.movedim(1, -1).flatten(0, 2)
-    return torch.cat([torch.cdist(c, bank).amin(1) for c in q.split(8192)]).view(p.shape[0], *p.shape[-2:])
+    return torch.cat([torch.cdist(c, bank).amin(1) for c in q.split(1024)]).view(p.shape[0], *p.shape[-2:])
 
 # %% ../nbs/08a_patches.ipynb #d4bc1bae
 @patch

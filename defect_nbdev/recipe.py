@@ -92,7 +92,7 @@ def _check(t):
 def train_run(
     source,         # Anything that `samples` takes
     out,            # Folder of the run
-    head='gap',     # `'gap'`: VGG16-GAP, `defect_learner`; `'patch'`: `fit_patches`
+    head='patch',   # `'patch'`: `fit_patches`; `'gap'`: VGG16-GAP, `defect_learner`
     force=True, bar=True,
     name=None,      # For the page; None: from `source`
     samples_kw=None,# To `samples`: good, group
@@ -138,7 +138,7 @@ def test_run(
 
 # %% ../nbs/17_recipe.ipynb #123836ac
 def folds_run(
-    source, out, k=5, head='gap', force=True, bar=True, samples_kw=None, **kwargs, # To `patch_folds` or `cross_validate`
+    source, out, k=5, head='patch', force=True, bar=True, samples_kw=None, **kwargs, # To `patch_folds` or `cross_validate`
 )->dict:   # As `cross_validate`
     "Cross-validate and write `folds.json` and `folds.csv` into `out`."
     out = Path(out); check_folder(out, 'folds.json', force)

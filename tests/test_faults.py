@@ -21,19 +21,19 @@ def test_sources(defect, washer, tmp_path):
     refused(defect('train', washer, '--folds', 1, '-o', out), '1 folds')
     refused(defect('train', washer, '--good', 'fine', '-o', out), "no class 'fine'", 'scratch')
     refused(defect('train', washer/'train/good/000.png', '-o', out), 'is one file')
-    refused(defect('train', washer, '--head', 'patch', '--lr', .1, '-o', out), '--lr is for --head gap')
+    refused(defect('train', washer, '--lr', .1, '-o', out), '--lr is for --head gap')
     assert not out.exists()
 
 def test_bad_training_images(defect, washer, tmp_path):
     w, out = copy(washer, tmp_path), tmp_path/'out'
     p = w/'train/good/000.png'; whole = p.read_bytes()
-    p.write_bytes(whole[:700]); refused(defect('train', w, '-o', out, '--epochs', 1), str(p), 'cut off')
-    p.write_text('not a photo'); refused(defect('train', w, '-o', out, '--epochs', 1), str(p), 'not an image')
+    p.write_bytes(whole[:700]); refused(defect('train', w, '-o', out, '--head', 'gap', '--epochs', 1), str(p), 'cut off')
+    p.write_text('not a photo'); refused(defect('train', w, '-o', out, '--head', 'gap', '--epochs', 1), str(p), 'not an image')
     p.write_bytes(whole)
     test = split(samples(w), .2, .2, 0).query("split == 'test'").path
     bad = Path(test.iloc[-1]); whole = bad.read_bytes()
-    bad.write_bytes(whole[:500]); refused(defect('train', w, '-o', out, '--epochs', 1), str(bad), 'cut off')      # the test part's only
-    refused(defect('train', w, '-o', out, '--head', 'patch'), str(bad), 'cut off')
+    bad.write_bytes(whole[:500]); refused(defect('train', w, '-o', out, '--head', 'gap', '--epochs', 1), str(bad), 'cut off')      # the test part's only
+    refused(defect('train', w, '-o', out), str(bad), 'cut off')
     bad.write_bytes(whole)
     m = next((w/'ground_truth').rglob('*.png')); Image.new('L', (7, 7)).save(m)
     refused(defect('train', w, '-o', out), str(m), '7x7', 'resize the mask')
@@ -73,7 +73,7 @@ def test_outputs_are_not_overwritten(defect, run, washer, tmp_path):
     refused(defect('predict', run, washer/'test', '-o', tmp_path/'file/below'), 'cannot be written')
 
 def test_interrupted_training_leaves_nothing(washer, tmp_path):
-    p = subprocess.Popen([Path(sys.executable).parent/'defect', 'train', washer, '-o', tmp_path/'run', '--epochs', '500', '--stop', 'never'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1)
+    p = subprocess.Popen([Path(sys.executable).parent/'defect', 'train', washer, '-o', tmp_path/'run', '--head', 'gap', '--epochs', '500', '--stop', 'never'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1)
     assert 'train' in p.stdout.readline()                               # it has begun
     time.sleep(6); p.send_signal(signal.SIGINT)
     _, err = p.communicate(timeout=60)

@@ -3,6 +3,7 @@ import csv, json, shutil
 from pathlib import Path
 import pandas as pd
 import pytest
+from defect_nbdev.patch_train import BOX_HEAT
 
 FILES = {'bundle', 'predictions.csv', 'coco.json', 'contact_sheet.png', 'confusion.png', 'metrics.json', 'report.html'}
 
@@ -38,18 +39,18 @@ def test_mvtec(run): assert {p.name for p in run.iterdir()} == FILES
 @pytest.mark.parametrize('layout', ['two_folders', 'manifest'])
 def test_other_layouts(layout, request, defect, tmp_path):
     out = tmp_path/'run'
-    check(defect('train', request.getfixturevalue(layout), '-o', out, '--epochs', 1, '--size', 64), out)
+    check(defect('train', request.getfixturevalue(layout), '-o', out, '--size', 64), out)
 
 def test_elpv(defect, tmp_path):
     out = tmp_path/'demo'
-    t = check(defect('demo', '-o', out, '-n', 40, '--epochs', 1), out)
+    t = check(defect('demo', '-o', out, '-n', 40), out)
     assert len(t) == 8
-    again = defect('demo', '-o', out, '-n', 40, '--epochs', 1)          # a second run replaces the first
+    again = defect('demo', '-o', out, '-n', 40)          # a second run replaces the first
     check(again, out)
     assert not [p for p in tmp_path.iterdir() if p.name != 'demo']      # and leaves nothing beside it
 
 def test_folds(defect, washer, tmp_path):
-    r = defect('train', washer, '--folds', 2, '--epochs', 1, '--size', 64, '-o', tmp_path/'folds')
+    r = defect('train', washer, '--folds', 2, '--head', 'gap', '--epochs', 1, '--size', 64, '-o', tmp_path/'folds')
     assert r.returncode == 0 and '2 folds, mean +- standard deviation' in r.stdout, r.stderr
     t = pd.read_csv(tmp_path/'folds/folds.csv')
     assert len(t) == 40 and t.path.is_unique and t.p.between(0, 1).all()
@@ -57,7 +58,7 @@ def test_folds(defect, washer, tmp_path):
 def test_variants(defect, washer, tmp_path):
     "One output, the reference's pooling, augmentation, balanced weights, validation stop, non-square input."
     out = tmp_path/'run'
-    r = defect('train', washer, '-o', out, '--epochs', 1, '--size', '64x96', '--outputs', 1, '--max-pool', '--aug', 'flip+rotate', '--class-weights', 'balanced', '--stop', 'valid', '--valid', '.2')
+    r = defect('train', washer, '-o', out, '--head', 'gap', '--epochs', 1, '--size', '64x96', '--outputs', 1, '--max-pool', '--aug', 'flip+rotate', '--class-weights', 'balanced', '--stop', 'valid', '--valid', '.2')
     check(r, out)
     info = json.loads((out/'bundle/model.json').read_text())
     assert info['net']['outputs'] == 1 and info['net']['max_pool'] and info['size'] == [64, 96] and 'lowest validation loss' in info['stopped']
@@ -65,10 +66,10 @@ def test_variants(defect, washer, tmp_path):
 def test_patches(defect, washer, tmp_path):
     "Memory of good patches and patch heads, from the command line to boxes; once whole, once in folds."
     out = tmp_path/'patch'
-    check(defect('train', washer, '-o', out, '--head', 'patch', '--size', 96), out)
+    check(defect('train', washer, '-o', out, '--size', 96), out)
     info = json.loads((out/'bundle/model.json').read_text())
-    assert info['explainer'] == 'patch' and info['heat_scale'] == [0, 1] and .5 <= info['boxes']['thr'] < 1
+    assert info['explainer'] == 'patch' and info['heat_scale'] == [0, 1] and BOX_HEAT <= info['boxes']['thr'] < 1
     r = defect('predict', out, next((washer/'test/scratch').glob('*.png')))
     assert r.returncode == 0 and r.stdout.startswith(('PASS', 'FAIL')), r.stderr
-    r = defect('train', washer, '-o', tmp_path/'folds', '--head', 'patch', '--size', 64, '--folds', 2)
+    r = defect('train', washer, '-o', tmp_path/'folds', '--size', 64, '--folds', 2)
     assert r.returncode == 0 and len(pd.read_csv(tmp_path/'folds/folds.csv')) == 40, r.stderr

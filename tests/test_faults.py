@@ -73,10 +73,13 @@ def test_outputs_are_not_overwritten(defect, run, washer, tmp_path):
     refused(defect('predict', run, washer/'test', '-o', tmp_path/'file/below'), 'cannot be written')
 
 def test_interrupted_training_leaves_nothing(washer, tmp_path):
-    p = subprocess.Popen([Path(sys.executable).parent/'defect', 'train', washer, '-o', tmp_path/'run', '--head', 'gap', '--epochs', '500', '--stop', 'never'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1)
-    assert 'train' in p.stdout.readline()                               # it has begun
-    time.sleep(6); p.send_signal(signal.SIGINT)
-    _, err = p.communicate(timeout=60)
+    p = subprocess.Popen([Path(sys.executable).parent/'defect', 'train', washer, '-o', tmp_path/'run', '--head', 'gap', '--epochs', '500', '--stop', 'never'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1,
+                         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))    # tests started in the background inherit that Ctrl-C is ignored
+    try:
+        assert 'train' in p.stdout.readline()                           # it has begun
+        time.sleep(6); p.send_signal(signal.SIGINT)
+        _, err = p.communicate(timeout=60)
+    finally: p.kill()
     assert p.returncode == 130 and 'Traceback' not in err and 'stopped' in err
     assert not list(tmp_path.iterdir())
 

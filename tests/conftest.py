@@ -1,14 +1,26 @@
-import os, subprocess, sys
+import contextlib, io, os, subprocess, sys
 from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(scope='session')
-def defect():
-    "Run the installed program `defect`; returns the finished process."
+def program():
+    "Run the installed program `defect` as a process of its own; returns the finished process."
     exe = Path(sys.executable).parent/'defect'
-    def run(*args, **kw): return subprocess.run([exe, *map(str, args)], capture_output=True, text=True, timeout=600, **kw)
+    def run(*args): return subprocess.run([exe, *map(str, args)], capture_output=True, text=True, timeout=600)
+    return run
+
+@pytest.fixture(scope='session')
+def defect():
+    "The same without a new process, which would import torch and fastai each time."
+    from defect_nbdev.cli import main
+    def run(*args):
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try: code = main([str(a) for a in args])
+            except SystemExit as e: code = e.code
+        return subprocess.CompletedProcess(args, code or 0, out.getvalue(), err.getvalue())
     return run
 
 @pytest.fixture(scope='session')

@@ -51,15 +51,15 @@ def test_odd_images_are_fine(defect, run, washer, tmp_path):
     assert len(c) == 9 and c['lying.jpg'] == (60, 100)                   # upright
     assert len(list((tmp_path/'out/overlays').iterdir())) == len(list((tmp_path/'out/heatmaps').iterdir())) == len(list((tmp_path/'out/masks').iterdir())) == 9
 
-def test_predict(defect, run, washer, tmp_path):
+def test_predict(defect, program, run, washer, tmp_path):
     good = next((washer/'train/good').iterdir())
     (tmp_path/'cut.png').write_bytes(good.read_bytes()[:300]); (tmp_path/'zero.png').touch(); (tmp_path/'notes.txt').write_text('x')
-    refused(defect('predict', run, tmp_path/'cut.png'), 'cut.png')
+    refused(program('predict', run, tmp_path/'cut.png'), 'cut.png')
     refused(defect('predict', run, tmp_path/'notes.txt'), 'notes.txt', 'not an image')
     refused(defect('predict', run, tmp_path/'gone.png'), 'gone.png', 'does not exist')
     refused(defect('predict', tmp_path, good), 'no model bundle', 'defect train')
     shutil.copy(good, tmp_path/'good.png')
-    r = defect('predict', run, tmp_path, '-o', tmp_path/'out')          # bad photos among good ones: a row each, exit code 1
+    r = program('predict', run, tmp_path, '-o', tmp_path/'out')         # bad photos among good ones: a row each, exit code 1
     assert r.returncode == 1, r.stderr
     t = pd.read_csv(tmp_path/'out/predictions.csv', keep_default_na=False).set_index('path')
     assert t.verdict.tolist().count('ERROR') == 2 and 'cut off' in t.error[str(tmp_path/'cut.png')]

@@ -67,10 +67,10 @@ class KeepBest(Callback):
     def __init__(self, patience=3): self.patience, self.reason, self.best, self.at, self.state = patience, '', float('inf'), -1, {}
     def before_train(self):
         if self.epoch == 0: self.best, self.at, self.state, self.reason = float('inf'), -1, {}, ''
-    def after_validate(self): self.loss = float(self.recorder.loss.value or 0)
+    def after_validate(self): self.now = float(self.recorder.loss.value or 0)
     def after_epoch(self):
         if self.reason: return                              # `learn.validate` after the fit
-        if self.loss < self.best: self.best, self.at, self.state = self.loss, self.epoch, {n: p.detach().clone() for n, p in self.model.named_parameters() if p.requires_grad}
+        if self.now < self.best: self.best, self.at, self.state = self.now, self.epoch, {n: p.detach().clone() for n, p in self.model.named_parameters() if p.requires_grad}
         elif self.epoch - self.at >= self.patience: raise CancelFitException()
     def after_fit(self):
         if self.reason or not self.state: return

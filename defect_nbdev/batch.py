@@ -10,7 +10,7 @@ import csv, io, json
 from pathlib import Path
 import numpy as np
 from PIL import Image
-from .guard import new_file
+from .guard import UserError, new_file
 from .inspector import Inspector, Verdict
 from .show import png
 
@@ -56,6 +56,7 @@ def write_predictions(
     extras=(),  # Names from `EXTRAS`: a folder each, with a file for each photo
 )->dict:        # Number of PASS, FAIL and ERROR verdicts
     "Write verdicts as they come; the tables get their names when all are written."
+    if bad := set(extras) - set(EXTRAS): raise UserError(f'{min(bad)!r} cannot be written: choose from {", ".join(EXTRAS)}.')
     out, coco, count = Path(out), Coco(), dict(PASS=0, FAIL=0, ERROR=0)
     with new_file(out/'predictions.csv') as f, open(f, 'w', newline='', encoding='utf-8', errors='surrogateescape') as h:
         w = csv.writer(h); w.writerow(CSV_COLUMNS)

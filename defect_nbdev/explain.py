@@ -150,6 +150,7 @@ def gradient_maps(
     wanted, # dict name -> (one of `GRADIENT_METHODS`, layer or list of layers that are fused)
 ):          # Anomaly logit `[B]`, dict name -> raw heat `[B, h, w]`
     "Several heatmaps of the same images from one forward and one backward pass."
+    if bad := [m for m, _ in wanted.values() if m not in GRADIENT_METHODS]: raise UserError(f'There is no gradient method {bad[0]!r}: choose from {", ".join(GRADIENT_METHODS)}.')
     wanted = {k: (GRADIENT_METHODS[m], [l] if isinstance(l, str) else l) for k, (m, l) in wanted.items()}
     names = sorted({o for _, l in wanted.values() for o in l})
     logit, ags = gradients(net, x, names)

@@ -16,7 +16,7 @@ from .boxes import find_boxes, find_mask
 from .bundle import load_bundle, model_info
 from .explain import fit_heat_scale, heatmap, upsample
 from .guard import UserError
-from .images import find_images, read_image, squish, to_array
+from .images import find_images, read_image, stack_images
 from .show import COLORS, png, show_boxes, show_heat, show_part
 
 # %% ../nbs/14_inspector.ipynb #1dca04bd
@@ -106,7 +106,7 @@ def _batch(self:Inspector, items):
     read = [_read(x) for x in items]
     good = [im for _, im, e in read if e is None]
     if good:
-        x = torch.from_numpy(np.stack([to_array(squish(im, self.info['size'])) for im in good])).to(self.device, memory_format=torch.channels_last)
+        x = torch.from_numpy(stack_images(good, self.info['size'])).to(self.device, memory_format=torch.channels_last)
         logit, heat = heatmap(self.net, x, self.info['explainer'])
         out = iter(zip(good, torch.sigmoid(logit).cpu().numpy(), heat.float().cpu().numpy()))
     for path, _, e in read: yield Verdict(path, error=e) if e else self._verdict(path, *next(out))

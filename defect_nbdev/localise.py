@@ -17,7 +17,7 @@ from .boxes import find_boxes, mask_boxes
 from .data import defect_dls
 from .explain import fuse, gradient_maps, upsample
 from .guard import UserError
-from .images import read_image, squish, to_array
+from .images import read_image, stack_images
 from .metrics import image_metrics
 from .patch_train import RawPatches, fit_patches
 from .pixel_metrics import pixel_metrics
@@ -60,7 +60,7 @@ def gap_methods(f, store=None, bar=False, epochs=10, maps=GAP_MAPS, **kwargs):
     with nullcontext() if bar else learn.no_bar(), learn.no_logging(): learn.fit(epochs)
     net, maps = learn.model.eval(), maps | {'layercam conv4_3': GAP_MAPS['layercam conv4_3']}
     def call(paths):
-        x = torch.from_numpy(np.stack([to_array(squish(read_image(o), learn.size)) for o in paths]))
+        x = torch.from_numpy(stack_images([read_image(o) for o in paths], learn.size))
         z, hs = gradient_maps(net, x, maps | {'cam': ('hirescam', 'conv5_3')})
         return z, {'cam': hs['cam']} | hs | {'cam*layercam conv4_3': fuse([hs['cam'], hs['layercam conv4_3']])}
     return Fitted(call, {k: dict(thr=.8, min_area=4) for k in ('cam', *maps, 'cam*layercam conv4_3')}, learn)

@@ -159,18 +159,17 @@ class PatchLearner:
     def stopped(self): return f"two rounds of {self.recipe['steps']} steps, {len(self.model.heads)} heads"
     heat_scale, epochs = (0., 1.), 2
 
-def _folds(t, most, seed):
-    "Fold number of each row; as many folds as the class with fewer different parts allows."
-    sets = t.assign(g=together(t)).groupby('label').g.nunique()
-    k = min(most, sets.reindex(['good', 'anomaly'], fill_value=0).min())
-    if k < 2: raise UserError('At least two different good parts and two anomalies are needed to learn from.')
-    at = {p: i for i, f in enumerate(kfold(t.assign(split=''), k, 0., seed)) for p in f.path[f.split == 'test']}
-    fold = t.path.map(at).values
-    bare = set(range(k)) - set(fold[t.label == 'good'])
-    if bare: raise UserError(f'The good parts come in too few, too unequal groups to be divided into {k} folds: add good parts of other groups.')
-    return fold, k
-
 # %% ../nbs/11a_patch_train.ipynb #dea14021
+def _folds(t, most, seed):
+    "Fold number of each row; as many folds as leave good parts in each of them and anomalies outside each."
+    sets = t.assign(g=together(t)).groupby('label').g.nunique().reindex(['good', 'anomaly'], fill_value=0)
+    for k in range(min(most, sets.min()), 1, -1):
+        at = {p: i for i, f in enumerate(kfold(t.assign(split=''), k, 0., seed)) for p in f.path[f.split == 'test']}
+        fold = t.path.map(at).values
+        if set(fold[t.label == 'good']) == set(range(k)) and len(set(fold[t.label == 'anomaly'])) > 1: return fold, k
+    raise UserError('At least two different good parts and two anomalies are needed to learn from, and not all of them in one group.')
+
+# %% ../nbs/11a_patch_train.ipynb #1e1d23da
 def fit_verdict(
     net, f,  # A `PatchNet`; `verdict_features` `[n, 3]` out of fold
     y,       # bool `[n]`: anomaly?
@@ -182,7 +181,7 @@ def fit_verdict(
     net.verdict_scale.copy_(torch.stack([mean, std], 1))
     with torch.no_grad(): net.verdict.weight.copy_(torch.from_numpy(lr.coef_)); net.verdict.bias.copy_(torch.from_numpy(lr.intercept_))
 
-# %% ../nbs/11a_patch_train.ipynb #1e1d23da
+# %% ../nbs/11a_patch_train.ipynb #f25be5ea
 BOXES = dict(scale=[0., 1.], min_area=.0002, grow=.4, erode=1/32)   # Settings of `find_boxes` for patches, besides `thr`
 BOX_HEAT = .3                                                      # Heat that a framed region must reach, unless good parts get as hot
 
@@ -194,6 +193,7 @@ def box_peaks(
     up = F.interpolate(heat[:, None], scale_factor=4., mode='bilinear', align_corners=False)[:, 0].numpy()
     return np.array([erode_heat(h, erode).max() for h in up])
 
+# %% ../nbs/11a_patch_train.ipynb #65363ce7
 def box_threshold(
     peaks,       # float `[n]`: `box_peaks` of good parts, out of fold
     fails,       # bool `[n]`: does it fail? A part that passes has no boxes, however hot it is
@@ -205,14 +205,14 @@ def box_threshold(
     k = max(1, int(share*len(hot)))
     return float(min(max(least, np.nextafter(hot[k], 2.) if k < len(hot) else 0.), .95))
 
-# %% ../nbs/11a_patch_train.ipynb #cf3b6f1b
+# %% ../nbs/11a_patch_train.ipynb #fa937b78
 def _whitened(net, store, t, n_pca=64):
     good = t.path[t.label == 'good']
     some = good.iloc[np.unique(np.linspace(0, len(good) - 1, min(n_pca, len(good))).astype(int))]
     net.fit_whitening(store(some))
     with torch.no_grad(): return torch.cat([net.whitened(m).half() for m in store(t.path)])
 
-# %% ../nbs/11a_patch_train.ipynb #f786d3a4
+# %% ../nbs/11a_patch_train.ipynb #7d3ecb57
 def _fit_heads(net, z, d, y, fold, steps, seed, bar):
     "Train each head without its fold; logits `[n, 1, h, w]` of each photo by the head that has not seen it."
     v, rows, out = torch.cat([z, d.half()], 1).flatten(2).movedim(1, -1).contiguous(), np.arange(len(y)), torch.zeros(len(y), 1, *z.shape[-2:])
@@ -222,13 +222,13 @@ def _fit_heads(net, z, d, y, fold, steps, seed, bar):
         own = torch.from_numpy(~seen); out[own, 0] = _logits(head, v[own]).view(-1, *z.shape[-2:])
     return out
 
-# %% ../nbs/11a_patch_train.ipynb #fa937b78
+# %% ../nbs/11a_patch_train.ipynb #5069f5f6
 @torch.no_grad()
 def _oof_probability(net, logits, heat, d):
     mean, std = net.verdict_scale.unbind(1)
     return torch.sigmoid(net.verdict((verdict_features(logits, heat, d) - mean)/std))[:, 0].numpy()
 
-# %% ../nbs/11a_patch_train.ipynb #7d3ecb57
+# %% ../nbs/11a_patch_train.ipynb #37bb1366
 def fit_patches(
     t,              # Samples table; rows with split test are not looked at
     backbone='vgg16', weights='imagenet',
@@ -255,7 +255,7 @@ def fit_patches(
     out, fails = use.assign(fold=fold, p=p), p[~y] >= .5
     return PatchLearner(net.eval(), t, size, recipe, out, heat, BOXES | dict(thr=box_threshold(box_peaks(heat[~y]), fails)), store)
 
-# %% ../nbs/11a_patch_train.ipynb #f006118b
+# %% ../nbs/11a_patch_train.ipynb #d8e727bf
 @torch.no_grad()
 def patch_probabilities(net, store, paths)->np.ndarray: # `[n]`
     "Probability of anomaly of photos, from a `RawPatches` store."

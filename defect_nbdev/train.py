@@ -24,7 +24,7 @@ from torch import nn
 from torch.nn import functional as F
 from .data import class_weights, defect_dls
 from .guard import UserError
-from .images import read_image, squish, to_array
+from .images import read_image, stack_images
 from .metrics import fold_summary, image_metrics
 from .model import anomaly_logit, anomaly_probability, defect_net
 from .split import kfold
@@ -86,7 +86,7 @@ def file_key(path): "Path, time and size of a file: another key once the file is
 def frozen_key(net, size):
     "What frozen features depend on besides the photo: backbone, layers, weights, normalisation, input size."
     w = list(net.prefix.parameters())
-    return net.config['backbone'], tuple(net.config.get('layers', ())), len(w), float(w[0].sum()), float(w[-1].sum()), tuple(net.mean.flatten().tolist()), size
+    return net.config['backbone'], tuple(net.config.get('layers', ())), len(w), float(w[0].sum()), float(w[-1].sum()), tuple(net.mean.flatten().tolist()), tuple(np.atleast_1d(size).tolist())
 
 class FeatureStore:
     "Base of what is computed once for each photo by the frozen layers of `net` at one size."
@@ -100,7 +100,7 @@ class FeatureStore:
 
     @torch.inference_mode()
     def run(self, paths, f): # `f` of photos as one batch `[n, 3, H, W]`
-        x = torch.from_numpy(np.stack([to_array(squish(read_image(p), self.size)) for p in paths])).to(self.net.mean.device)
+        x = torch.from_numpy(stack_images([read_image(p) for p in paths], self.size)).to(self.net.mean.device)
         return f(x.contiguous(memory_format=torch.channels_last))
 
 # %% ../nbs/11_train.ipynb #dba5fd08

@@ -54,10 +54,10 @@ def write_predictions(
     out,        # Folder for `predictions.csv` and `coco.json`
     truth=None, # dict path -> good or anomaly
     extras=(),  # Names from `EXTRAS`: a folder each, with a file for each photo
-)->dict:        # Number of PASS, FAIL and ERROR verdicts
+)->dict:        # Number of PASS, REVIEW, FAIL and ERROR verdicts
     "Write verdicts as they come; the tables get their names when all are written."
     if bad := set(extras) - set(EXTRAS): raise UserError(f'{min(bad)!r} cannot be written: choose from {", ".join(EXTRAS)}.')
-    out, coco, count = Path(out), Coco(), dict(PASS=0, FAIL=0, ERROR=0)
+    out, coco, count = Path(out), Coco(), dict(PASS=0, REVIEW=0, FAIL=0, ERROR=0)
     with new_file(out/'predictions.csv') as f, open(f, 'w', newline='', encoding='utf-8', errors='surrogateescape') as h:
         w = csv.writer(h); w.writerow(CSV_COLUMNS)
         for i, v in enumerate(verdicts):

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SCHEMA', 'MODEL', 'INFO', 'BUNDLE', 'bundle_of', 'fingerprint', 'model_info', 'save_bundle', 'load_info',
-           'load_bundle']
+           'load_bundle', 'set_thresholds']
 
 # %% ../nbs/13_bundle.ipynb #1c4df0fc
 import hashlib, json
@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np, torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from .guard import UserError, new_folder, sha256
+from .decide import apply_temperature, decide, fit_temperature
+from .guard import UserError, new_file, new_folder, sha256, to_json
 from .model import defect_net
+from .patch_train import box_threshold
 from .patches import PatchNet, patch_net
 from .weights import SHA256, VGG16
 
@@ -37,11 +39,19 @@ def model_info(
     boxes=None,        # Settings of `find_boxes`; None: the learner's own, or 0.8 of each map's own range
 )->dict:
     "Everything about a trained model except its weights."
-    t = learn.table
+    t, (v, temperature) = learn.table, _validation(learn)
     return dict(schema=SCHEMA, classes=['good', 'anomaly'], net=learn.model.config, size=learn.size, frozen=_frozen(learn), explainer=learn.model.config.get('head', 'cam'),
-        heat_scale=list(scale) if scale else None, boxes=boxes or getattr(learn, 'boxes', dict(thr=.8, min_area=4)), thresholds=dict(fail=.5, rule='default: probability 0.5'),
-        recipe=learn.recipe, stopped=learn.stopped, epochs=learn.epochs, data=_data(t),
+        heat_scale=list(scale) if scale else None, boxes=boxes or getattr(learn, 'boxes', dict(thr=.8, min_area=4)), temperature=temperature, validation=v, thresholds=decide(*_scores(v)),
+        recipe=learn.recipe, stopped=learn.stopped, epochs=learn.epochs, history=learn.history.astype(float).round(6).to_dict('list'), data=_data(t),
         versions={p: version(p) for p in ('torch', 'torchvision', 'fastai', 'numpy', 'pillow')} | {'defect_nbdev': _version()}, metrics={})
+
+def _validation(learn):
+    "Calibrated scores of parts that were not trained on, and the temperature."
+    t, short = learn.validation, lambda v: [float(f'{o:.7g}') for o in v]
+    T = fit_temperature(t.label == 'anomaly', t.p)
+    return dict(kind=learn.judged, label=t.label.tolist(), defect=t.defect.tolist(), p=short(apply_temperature(t.p, T)), peak=short(t.peak) if 'peak' in t else None), T
+
+def _scores(v): return np.array([l == 'anomaly' for l in v['label']], bool), np.array(v['p'], float)
 
 def _data(t):
     seen = [sha256(p) for p in t.path[t.split != 'test']]
@@ -65,7 +75,7 @@ def save_bundle(
     if not all(torch.isfinite(v).all() for v in w.values() if v.is_floating_point()): raise UserError('The trained weights hold NaN or infinity: lower the learning rate and train again.')
     with new_folder(path, INFO, force) as f:
         save_file({k: v.contiguous() for k, v in w.items()}, f/MODEL)
-        (f/INFO).write_text(json.dumps(info | dict(weights_sha256=sha256(f/MODEL)), indent=1))
+        (f/INFO).write_text(to_json(info | dict(weights_sha256=sha256(f/MODEL))))
     return Path(path)
 
 # %% ../nbs/13_bundle.ipynb #4ce2f660
@@ -78,9 +88,14 @@ def load_info(path)->dict:
         missing = {'schema', 'net', 'size', 'thresholds', 'boxes', 'explainer', 'weights_sha256', 'frozen'} - set(info)
     except (ValueError, TypeError, OSError) as e: raise UserError(f'{path/INFO} is damaged ({e}): train again or restore it.') from e
     if missing: raise UserError(f'{path/INFO} lacks {", ".join(sorted(missing))}: train again or restore it.')
-    if not isinstance(info['schema'], int) or 'fail' not in info['thresholds']: raise UserError(f'{path/INFO} is damaged (schema or threshold): train again or restore it.')
+    if not isinstance(info['schema'], int) or not _in_order(info['thresholds']): raise UserError(f'{path/INFO} is damaged (schema or thresholds): train again or restore it.')
     if info['schema'] > SCHEMA: raise UserError(f'{path} was written by a newer version (schema {info["schema"]}): pip install --upgrade defect_nbdev.')
     return info
+
+def _in_order(t):
+    "Are these two probabilities in ascending order?"
+    try: return 0 <= float(t.get('review', t['fail'])) <= float(t['fail']) <= 1
+    except (AttributeError, KeyError, TypeError, ValueError): return False
 
 # %% ../nbs/13_bundle.ipynb #f2a5218e
 def load_bundle(path):
@@ -98,3 +113,23 @@ def load_bundle(path):
     return net.eval(), info
 
 def _network(head='cam', **config): return patch_net(**config) if head == 'patch' else defect_net(**config)
+
+# %% ../nbs/13_bundle.ipynb #6a734b12
+def set_thresholds(
+    path,      # A bundle, or the folder of a run
+    save=True, # Write them into the bundle?
+    **rule,    # To `decide`: max_escape, max_overkill, cost, f1, at, review, prevalence, confidence
+)->dict:       # As from `decide`
+    "Choose thresholds by a rule on the parts that the model was not trained on."
+    path, info = bundle_of(path), load_info(path)
+    v = info.get('validation') or dict(label=[], p=[])
+    if not v['p'] and rule.get('at') is None: raise UserError(f'{path/INFO} has no scores of parts that were not trained on: train with a validation part, or choose thresholds by hand (--at).')
+    info['thresholds'] = decide(*_scores(v), **rule)
+    if v.get('peak') and not info.get('box_by_hand'): info['boxes']['thr'] = _box_heat(v, info['thresholds']['review'])
+    if save:
+        with new_file(path/INFO) as f: f.write_text(to_json(info))
+    return info['thresholds']
+
+def _box_heat(v, low):
+    y, p = _scores(v)
+    return box_threshold(np.array(v['peak'])[~y], p[~y] >= low)

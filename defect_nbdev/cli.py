@@ -22,7 +22,7 @@ def _parser():
     p.add_argument('--version', action='version', version=f'defect {__version__}')
     p.set_defaults(func=lambda a: p.print_help())
     verbs = p.add_subparsers(title='verbs', metavar='')
-    for add in (_add_train, _add_test, _add_predict, _add_demo): add(verbs)
+    for add in (_add_check, _add_train, _add_threshold, _add_test, _add_report, _add_predict, _add_feedback, _add_compare, _add_demo): add(verbs)
     return p
 
 # %% ../nbs/18_cli.ipynb #c9ef950c
@@ -40,6 +40,10 @@ def _size(s):
     if len(v) > 2 or min(v) < 32: raise argparse.ArgumentTypeError(f'{s} is not a size of at least 32, such as 224 or 224x320 (height x width)')
     return v[0] if len(v) == 1 else tuple(v)
 
+def _pair(v):
+    if v and len(v) > 2: raise UserError('One threshold or two are understood, not more.')
+    return None if not v else v[0] if len(v) == 1 else tuple(v)
+
 def _stop(s): return s if s in ('valid', 'never') else _share(s)
 _size.__name__, _share.__name__, _count.__name__, _stop.__name__ = 'size', 'share', 'count', 'stop'
 
@@ -48,7 +52,23 @@ def _add_data(p):
     p.add_argument('--good', metavar='NAME', help='name of the class that means good, where it cannot be guessed')
     p.add_argument('--group', metavar='REGEX', help='images whose file names give the same match (first parenthesis) stay together in the split')
 
-# %% ../nbs/18_cli.ipynb #3cae4498
+# %% ../nbs/18_cli.ipynb #debc2c21
+def _add_check(verbs):
+    p = _verb(verbs, 'check', _check, 'what is wrong with the photos, before anything is trained; exit code 1 if something is', '  defect check photos/\n  defect check mvtec/pill -o checked        also pictures of what was found')
+    p.add_argument('source', help='as for train')
+    p.add_argument('-o', '--out', help='folder for check.json and a page check.html with mean images and pairs of near copies')
+    p.add_argument('--json', action='store_true', help='print JSON')
+    _add_data(p)
+
+def _check(a):
+    from defect_nbdev.check import check_text
+    from defect_nbdev.guard import to_json
+    from defect_nbdev.recipe import check_run
+    c = check_run(a.source, a.out, bar=not a.json, good=a.good, group=a.group)
+    print(to_json(c) if a.json else check_text(c) + (f'\n\nlook at it:  {a.out}/check.html' if a.out else ''))
+    return int(len(c['findings']) > 0)
+
+# %% ../nbs/18_cli.ipynb #c14441e1
 def _add_train(verbs):
     p = _verb(verbs, 'train', _train, 'learn from labelled photos, save the model, test it on parts set aside',
         '  defect train photos/ -o runs/mine              folders good/ and bad/ (any names)\n  defect train mvtec/pill --head gap --aug flip     the reference recipe\n  defect train parts.csv --folds 5               columns path, label\n  defect train elpv                              solar cells, from the package elpv-dataset')
@@ -58,10 +78,11 @@ def _add_train(verbs):
     _add_data(p)
     p.add_argument('--head', choices=('patch', 'gap'), default='patch', help='patch: memory of good patches and patch heads (default); gap: VGG16 with global average pooling and CAM, the reference')
     p.add_argument('--folds', type=_count, help='only cross-validate, with this many folds: mean and spread, no model')
+    p.add_argument('--with-feedback', nargs='?', const=True, metavar='STORE', help='learn from corrections too (default: those beside the photos)')
     _add_common(p.add_argument_group('data and model'))
     _add_gap(p.add_argument_group('only for --head gap'))
 
-# %% ../nbs/18_cli.ipynb #debc2c21
+# %% ../nbs/18_cli.ipynb #4f83af44
 def _add_common(g):
     g.add_argument('--size', type=_size, help='input size, one number or HEIGHTxWIDTH (default 384; 224 for gap)')
     g.add_argument('--test', type=_share, default=.2, help='share set aside for the figures (default .2)')
@@ -71,7 +92,7 @@ def _add_common(g):
     g.add_argument('--class-weights', metavar='G:A', default='1:3', help='good:anomaly (default 1:3) or balanced')
     g.add_argument('--box-threshold', type=_share, help='heat from which a pixel belongs to a box (default: found in training; .8 of the map for gap)')
 
-# %% ../nbs/18_cli.ipynb #9d8ddf0b
+# %% ../nbs/18_cli.ipynb #bab75bf4
 GAP_ONLY = dict(epochs=10, valid=.2, aug=None, bs=10, lr=1e-4, stop=.98, outputs=2, max_pool=False)
 
 def _add_gap(g):
@@ -84,7 +105,7 @@ def _add_gap(g):
     g.add_argument('--lr', type=float, help='(default 1e-4)')
     g.add_argument('--stop', type=_stop, default=None, help='training accuracy at which to stop (default .98), or valid, or never')
 
-# %% ../nbs/18_cli.ipynb #4f83af44
+# %% ../nbs/18_cli.ipynb #79ae4fd1
 def _options(a):
     "Arguments of `train_run` and `folds_run` from the command line."
     kw = dict(head=a.head, force=a.force, samples_kw=dict(good=a.good, group=a.group), backbone=a.backbone, weights=None if a.weights == 'none' else a.weights, weight=a.class_weights)
@@ -106,31 +127,88 @@ def _train(a):
     from defect_nbdev.recipe import folds_run, folds_text, train_run
     out = a.out or f'runs/{Path(a.source).resolve().stem}' + ('-folds' if a.folds else '')
     kw, once = _options(a)
+    if a.folds and a.with_feedback: raise UserError('--folds does not take --with-feedback: leave one away.')
     if a.folds: return print(folds_text(folds_run(a.source, out, a.folds, **kw)) + f'\n\neach image: {out}/folds.csv')
-    print(metrics_text(train_run(a.source, out, box_thr=a.box_threshold, **kw, **once)))
+    print(metrics_text(train_run(a.source, out, box_thr=a.box_threshold, feedback=a.with_feedback, **kw, **once)))
     print(f'\nlook at it:  {out}/report.html\nnext:        defect predict {out} NEW_PHOTO_OR_FOLDER')
 
-# %% ../nbs/18_cli.ipynb #24b036dd
+# %% ../nbs/18_cli.ipynb #db4a73bb
+def _add_threshold(verbs):
+    p = _verb(verbs, 'threshold', _threshold, 'choose from which probability on a part fails, by what may be missed', """  defect threshold runs/mine                                   what holds now
+  defect threshold runs/mine --max-escape 1%%
+  defect threshold runs/mine --max-escape 1%% --max-overkill 2%%   what neither can promise goes to REVIEW
+  defect threshold runs/mine --cost-escape 50 --cost-overkill 1 --review 5%%
+  defect threshold runs/mine --at 0.2 0.7                      by hand: PASS below, FAIL from""".replace('%%', '%'))
+    p.add_argument('model', help='folder of a run, or its bundle; the rule is stored there and holds wherever the model is used')
+    p.add_argument('--max-escape', type=_share, metavar='SHARE', help='largest share of anomalies that may pass, as .01 or 1%%')
+    p.add_argument('--max-overkill', type=_share, metavar='SHARE', help='largest share of good parts that may fail')
+    p.add_argument('--cost-escape', type=_positive, metavar='COST', help='what an anomaly that passes costs')
+    p.add_argument('--cost-overkill', type=_positive, metavar='COST', help='what a good part that fails costs (default 1)')
+    p.add_argument('--f1', action='store_true', help='the largest F1')
+    p.add_argument('--at', type=_share, nargs='+', metavar='P', help='one threshold, or two: PASS below the first, FAIL from the second')
+    p.add_argument('--review', type=_share, metavar='SHARE', help='largest share of parts that go to a person')
+    p.add_argument('--prevalence', type=_share, metavar='SHARE', help='share of anomalies among the parts to come, for costs and review (default: as among the photos)')
+    p.add_argument('--confidence', type=_share, default=.95, help='of the promise (default 95%%; 0: promise nothing, count only)')
+    p.add_argument('--dry-run', action='store_true', help='say it, change nothing')
+
+# %% ../nbs/18_cli.ipynb #5f0ab47b
+def _positive(s):
+    if not 0 < (v := float(s)) < float('inf'): raise argparse.ArgumentTypeError(f'{s} is not a number above 0')
+    return v
+
+def _rule(a):
+    "Arguments of `decide`."
+    if a.cost_overkill is not None and a.cost_escape is None: raise UserError('--cost-overkill needs --cost-escape.')
+    cost = None if a.cost_escape is None else (a.cost_escape, a.cost_overkill or 1.)
+    given = dict(max_escape=a.max_escape, max_overkill=a.max_overkill, cost=cost, f1=a.f1 or None, at=_pair(a.at), review=a.review)
+    given = {k: v for k, v in given.items() if v is not None}
+    if not given and a.prevalence is not None: raise UserError('--prevalence needs a rule, such as --cost-escape.')
+    return given and given | dict(prevalence=a.prevalence, confidence=a.confidence or None)
+
+def _threshold(a):
+    from defect_nbdev.bundle import load_info, set_thresholds
+    from defect_nbdev.decide import decision_text
+    rule = _rule(a)
+    d = set_thresholds(a.model, not a.dry_run, **rule) if rule else load_info(a.model)['thresholds']
+    print(decision_text(d, load_info(a.model)['validation']['kind']))
+    if rule: print('\nnothing was changed (--dry-run)' if a.dry_run else f'\nstored in {a.model}; see what it does: defect test {a.model} LABELLED_PHOTOS')
+
+# %% ../nbs/18_cli.ipynb #984bc0de
 def _add_test(verbs):
     p = _verb(verbs, 'test', _test, 'figures of a model on labelled photos; photos that it was trained on are left out', '  defect test runs/mine photos/ -o runs/mine-test\n  defect test runs/mine new_photos/ --threshold 0.3')
     p.add_argument('model', help='folder of a run, or its bundle')
     p.add_argument('source', help='as for train')
     p.add_argument('-o', '--out', help='folder for predictions.csv, coco.json, figures and report.html (default: none written)')
-    p.add_argument('--threshold', type=_share, help="probability from which a part fails (default: the model's)")
+    p.add_argument('--threshold', type=_share, nargs='+', metavar='P', help="probability from which a part fails; two: PASS below the first, FAIL from the second (default: the model's)")
     p.add_argument('--include-seen', action='store_true', help='also photos that the model was trained on')
     _add_data(p)
 
 def _test(a):
     from defect_nbdev.metrics import metrics_text
     from defect_nbdev.recipe import test_run
-    m = test_run(a.model, a.source, a.out, a.threshold, a.include_seen, good=a.good, group=a.group)
+    m = test_run(a.model, a.source, a.out, _pair(a.threshold), a.include_seen, good=a.good, group=a.group)
     if m['seen'] and not a.include_seen: print(f"{m['seen']} photos left out: the model was trained on them")
     print(metrics_text(m))
     if m['unreadable']: print(f"defect: {m['unreadable']} photos could not be read" + (f', see {a.out}/predictions.csv' if a.out else ''), file=sys.stderr)
     if a.out: print(f'\nlook at it:  {a.out}/report.html')
     return int(m['unreadable'] > 0)
 
-# %% ../nbs/18_cli.ipynb #0a141cf1
+# %% ../nbs/18_cli.ipynb #1ecab568
+def _add_report(verbs):
+    p = _verb(verbs, 'report', _report, 'one page about photos: verdicts, a slider for thresholds, curves, pictures; opens without a network', '  defect report runs/mine photos/ -o report.html       labelled: folders good/ and bad/ (any names)\n  defect report runs/mine today/                       without labels: verdicts and pictures')
+    p.add_argument('model', help='folder of a run, or its bundle')
+    p.add_argument('source', help='as for train, or a folder that holds photos itself')
+    p.add_argument('-o', '--out', default='report.html', help='the page (default report.html)')
+    p.add_argument('--threshold', type=_share, nargs='+', metavar='P', help="probability from which a part fails; two: PASS below the first, FAIL from the second (default: the model's)")
+    p.add_argument('--faithful', type=_count, default=0, metavar='N', help='also ask the network whether it agrees with its heat, for N anomalies (half a minute each)')
+    p.add_argument('--include-seen', action='store_true', help='also photos that the model was trained on')
+    _add_data(p)
+
+def _report(a):
+    from defect_nbdev.recipe import report_run
+    print(f'look at it:  {report_run(a.model, a.source, a.out, _pair(a.threshold), a.include_seen, faithful=a.faithful, good=a.good, group=a.group)}')
+
+# %% ../nbs/18_cli.ipynb #e4665f01
 def _add_predict(verbs):
     p = _verb(verbs, 'predict', _predict, 'verdicts on photos', '  defect predict runs/mine part.png                        one line on the screen\n  defect predict runs/mine photos/ -o verdicts --overlays   CSV, COCO and pictures')
     p.add_argument('model', help='folder of a run, or its bundle')
@@ -139,10 +217,10 @@ def _add_predict(verbs):
     p.add_argument('--overlays', action='store_true', help='with -o: also a picture of each photo with heat and boxes')
     p.add_argument('--heatmaps', action='store_true', help='with -o: also each heatmap as .npy')
     p.add_argument('--masks', action='store_true', help='with -o: also the mask of each photo as .png')
-    p.add_argument('--threshold', type=_share, help="probability from which a part fails (default: the model's)")
+    p.add_argument('--threshold', type=_share, nargs='+', metavar='P', help="probability from which a part fails; two: PASS below the first, FAIL from the second (default: the model's)")
     p.add_argument('--bs', type=_count, default=8, help='photos in a batch (default 8)')
 
-# %% ../nbs/18_cli.ipynb #db4a73bb
+# %% ../nbs/18_cli.ipynb #69ef2c41
 def _predict(a):
     from fastprogress.fastprogress import progress_bar
     from defect_nbdev.batch import EXTRAS, write_predictions
@@ -150,7 +228,7 @@ def _predict(a):
     extras = [k for k in EXTRAS if getattr(a, k)]
     if extras and not a.out: raise UserError(f'--{extras[0]} needs a folder: add -o FOLDER.')
     paths = list_images(a.photos)
-    inspector = Inspector(a.model, a.threshold, a.bs)
+    inspector = Inspector(a.model, _pair(a.threshold), a.bs)
     vs = inspector.stream(paths)
     if not a.out: return _say(vs, len(paths))
     n = write_predictions(progress_bar(vs, total=len(paths), leave=False), a.out, extras=extras)
@@ -165,7 +243,48 @@ def _say(verdicts, n):
         else: print(f'{v.label}  p={v.p_anomaly:.3f}  {v.path}' + ''.join(f'  box {x0},{y0},{x1},{y1}' for x0, y0, x1, y1 in v.boxes), flush=True)
     return 0 if not bad else 2 if bad == n else 1
 
-# %% ../nbs/18_cli.ipynb #55d3aeae
+# %% ../nbs/18_cli.ipynb #3714e9e1
+def _add_feedback(verbs):
+    p = _verb(verbs, 'feedback', _feedback, 'say what a part should have been; the next training learns from it', '  defect feedback add runs/mine photo.png --should-be anomaly --defect scratch\n  defect feedback list runs/mine\n  defect train photos/ --with-feedback')
+    p.add_argument('what', choices=('add', 'list'))
+    p.add_argument('model', help='folder of the run, or its bundle')
+    p.add_argument('photo', nargs='*', help='with add: what was judged wrong')
+    p.add_argument('--should-be', choices=('good', 'anomaly'))
+    p.add_argument('--defect', default='', help='type of the defect')
+    p.add_argument('--note', default='', help='anything worth keeping')
+    p.add_argument('--store', help='the SQLite file (default: feedback.sqlite beside the photos that the model was made from)')
+
+def _feedback(a):
+    from defect_nbdev.bundle import load_info
+    from defect_nbdev.feedback import add_feedback, read_feedback, store_of
+    info = load_info(a.model); store = a.store or store_of(info['data'].get('source') or 'unknown')
+    if a.what == 'list': return print(read_feedback(store)[['at', 'label', 'defect', 'verdict', 'p_anomaly', 'note', 'path']].to_string(index=False))
+    if not a.photo or not a.should_be: raise UserError('feedback add needs a photo and --should-be good or anomaly.')
+    from defect_nbdev.inspector import Inspector
+    inspector = Inspector(a.model)
+    for v in [inspector.predict(p) for p in a.photo]:                      # all of them are read before the first is written down
+        n = add_feedback(store, v.path, a.should_be, a.defect, v.label, v.p_anomaly, info['weights_sha256'][:16], a.note)
+        print(f'{n}: {v.path} is {a.should_be}; the model said {v.label}, p={v.p_anomaly:.3f}')
+    print(f'kept in {store}; the next defect train --with-feedback learns from it')
+
+# %% ../nbs/18_cli.ipynb #cd0fc75f
+def _add_compare(verbs):
+    p = _verb(verbs, 'compare', _compare, 'what a new model wins and loses against an old one, part by part', '  defect compare runs/old runs/new                the test part of the new run, as far as the old model does not know it\n  defect compare runs/old runs/new photos/')
+    p.add_argument('old'); p.add_argument('new')
+    p.add_argument('source', nargs='?', help='labelled photos, as for train (default: the test part of the new run)')
+    p.add_argument('--json', action='store_true', help='print JSON')
+    _add_data(p)
+
+def _compare(a):
+    from defect_nbdev.compare import compare_text
+    from defect_nbdev.guard import to_json
+    from defect_nbdev.recipe import compare_run
+    c = compare_run(a.old, a.new, a.source, bar=not a.json, good=a.good, group=a.group)
+    if a.json: return print(to_json(c))
+    if c['seen']: print(f"{c['seen']} photos left out: one of the models was trained on them")
+    print(compare_text(c))
+
+# %% ../nbs/18_cli.ipynb #0b45d0b1
 def _add_demo(verbs):
     p = _verb(verbs, 'demo', _demo, 'train and test on real photos of solar cells (needs the extra demo)', '  defect demo -o demo')
     p.add_argument('-o', '--out', default='demo', help='folder of the run (default demo)')
@@ -178,7 +297,7 @@ def _demo(a):
     print(metrics_text(demo(a.out, a.n, head=a.head)))
     print(f'\nlook at it:  {a.out}/report.html\n\n{DEMO_NEXT}')
 
-# %% ../nbs/18_cli.ipynb #4bce2079
+# %% ../nbs/18_cli.ipynb #fa8407dd
 def main(argv=None):
     "The program `defect`; returns its exit code."
     import warnings; warnings.filterwarnings('ignore', category=FutureWarning); warnings.filterwarnings('ignore', category=DeprecationWarning)

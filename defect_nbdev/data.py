@@ -95,8 +95,9 @@ def mean_image(
     return np.mean([to_array(squish(read_image(p), size)) for p in paths], 0).transpose(1, 2, 0)
 
 def show_mean(t, size=224, n=200, figsize=(5, 2.6)):
-    "Mean good part beside mean anomaly."
+    "Mean good part beside mean anomaly, as far as there are any."
     import matplotlib.pyplot as plt
-    fig, axs = plt.subplots(1, 2, figsize=figsize)
-    for ax, l in zip(axs, LABELS): ax.imshow(mean_image(t[t.label == l], size, n)); ax.set_title(f'mean {l}, {(t.label == l).sum()} images', fontsize=9); ax.axis('off')
+    have = [l for l in LABELS if (t.label == l).any()]
+    fig, axs = plt.subplots(1, len(have), figsize=figsize, squeeze=False)
+    for ax, l in zip(axs.flat, have): ax.imshow(mean_image(t[t.label == l], size, n)); ax.set_title(f'mean {l}, {(t.label == l).sum()} images', fontsize=9); ax.axis('off')
     return fig

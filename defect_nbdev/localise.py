@@ -83,14 +83,14 @@ def localisation(
     t,       # Test part of a samples table, with masks
     p, heat, # Probabilities; heat `[h, w]` of each part, any size
     box,     # Settings of `find_boxes`
-    passed=True, # Have parts with p < 0.5 no boxes?
+    thr=.5,  # Parts with a lower probability pass and have no boxes
 )->dict:
     "Every measure of heat and boxes over parts with masks."
     masks = [read_mask(m) for m in t.mask_path]
     size = [m.shape if m is not None else read_image(o).size[::-1] for m, o in zip(masks, t.path)]
     full = [upsample(h, s) for h, s in zip(heat, size)]
     bad = [(h, m) for h, m in zip(full, masks) if m is not None]
-    found = [find_boxes(h, **box)[0] if q >= .5 or not passed else np.zeros((0, 4)) for h, q in zip(full, p)]
+    found = [find_boxes(h, **box)[0] if q >= thr else np.zeros((0, 4)) for h, q in zip(full, p)]
     true = [mask_boxes(m)[0] if m is not None else np.zeros((0, 4)) for m in masks]
     px = pixel_metrics(full, masks)
     boxes = {f'box_{k}_{int(100*i)}': v for i in (.3, .5) for k, v in box_prf([match_boxes(a, b, i) for a, b in zip(found, true)]).items() if k in ('f1', 'precision', 'recall')}

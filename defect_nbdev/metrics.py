@@ -25,23 +25,25 @@ def image_metrics(
     y,      # int or bool `[n]`: 1 for anomaly
     p,      # float `[n]`: probability of anomaly
     thr=.5, # At or above it a part fails
+    review=None, # From here on up to `thr` a person looks; None: nobody does
 )->dict:    # Rates in 0..1; NaN where a class is missing; counts as int; intervals as pairs
     "Accuracy, balanced accuracy, AUROC, AP, F1 and its maximum, escape and overkill with Wilson intervals, confusion counts."
     y, p = np.asarray(y, bool), np.asarray(p, float)
-    fail = p >= thr
-    tn, fp, fn, tp = [int((a & b).sum()) for a, b in ((~y, ~fail), (~y, fail), (y, ~fail), (y, fail))]
-    esc, ovk = wilson(fn, fn + tp), wilson(fp, fp + tn)
-    both = y.any() and not y.all()
-    return dict(n=len(y), n_good=tn + fp, n_anomaly=tp + fn, threshold=thr, accuracy=(tp + tn)/max(len(y), 1),
-        balanced_accuracy=1 - (esc[0] + ovk[0])/2, auroc=float(skm.roc_auc_score(y, p)) if both else float('nan'),
-        ap=float(skm.average_precision_score(y, p)) if both else float('nan'), f1=2*tp/max(2*tp + fp + fn, 1), f1_max=_f1_max(y, p) if both else float('nan'),
-        escape=esc[0], escape_interval=esc[1:], overkill=ovk[0], overkill_interval=ovk[1:], tn=tn, fp=fp, fn=fn, tp=tp)
+    low = thr if review is None else review
+    tn, fp, fn, tp, rg, ra = [int((a & b).sum()) for a, b in ((~y, p < low), (~y, p >= thr), (y, p < low), (y, p >= thr), (~y, (p >= low) & (p < thr)), (y, (p >= low) & (p < thr)))]
+    n, good, bad = len(y), tn + fp + rg, tp + fn + ra
+    esc, ovk = wilson(fn, bad), wilson(fp, good)
+    auc = {k: float(f(y, p)) if good and bad else float('nan') for k, f in (('auroc', skm.roc_auc_score), ('ap', skm.average_precision_score), ('f1_max', _f1_max))}
+    return dict(n=n, n_good=good, n_anomaly=bad, threshold=thr, review=low, accuracy=_ratio(tn + tp, n - rg - ra), balanced_accuracy=(_ratio(tn, tn + fp) + _ratio(tp, tp + fn))/2, **auc,
+        f1=2*tp/max(2*tp + fp + fn, 1), escape=esc[0], escape_interval=esc[1:], overkill=ovk[0], overkill_interval=ovk[1:], tn=tn, fp=fp, fn=fn, tp=tp, review_good=rg, review_anomaly=ra)
+
+def _ratio(k, n): return k/n if n else float('nan')
 
 def _f1_max(y, p):
     pr, rc, _ = skm.precision_recall_curve(y, p)
     return float((2*pr*rc/np.maximum(pr + rc, 1e-12)).max())
 
-# %% ../nbs/09_metrics.ipynb #4193cd68
+# %% ../nbs/09_metrics.ipynb #3b1b4f70
 def metrics_text(
     m:dict, # From `image_metrics`
 )->str:
@@ -52,9 +54,10 @@ def metrics_text(
     rows = [('test parts', f"{m['n']}   ({m['n_good']} good, {m['n_anomaly']} anomaly)"), ('accuracy', num(m['accuracy'])), ('balanced accuracy', num(m['balanced_accuracy'])), ('AUROC', num(m['auroc'])),
         ('escape', f"{pct(m['escape'])}   {m['fn']} of {m['n_anomaly']} anomalies pass{ci(m['escape_interval'])}"),
         ('overkill', f"{pct(m['overkill'])}   {m['fp']} of {m['n_good']} good parts fail{ci(m['overkill_interval'])}")]
+    if m.get('review', m['threshold']) < m['threshold']: rows.append(('review', f"{m['review_good'] + m['review_anomaly']} of {m['n']} parts for a person ({m['review_good']} good, {m['review_anomaly']} anomaly)"))
     return '\n'.join(f'{a:18} {b}' for a, b in rows)
 
-# %% ../nbs/09_metrics.ipynb #6e22e50d
+# %% ../nbs/09_metrics.ipynb #973bb5af
 def fold_summary(
     ms:list, # One `image_metrics` dict a fold
 )->dict:     # name -> dict(mean, std, n); `escape` and `overkill` also pooled: count, of, rate, interval

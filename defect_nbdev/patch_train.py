@@ -113,18 +113,19 @@ def patch_loss(
 
 # %% ../nbs/11a_patch_train.ipynb #40f0ce9f
 def _train_head(head, v, good, bad, guessed, steps, seed, lr=2e-3, b=4, share=.25):
-    "AdamW with one cycle; v float16 `[n, p, c]`, good and bad rows of v, guessed bool `[len(bad), p]`."
+    "AdamW with one cycle; v float16 `[n, p, c]`, good and bad rows of v, guessed bool `[len(bad), p]`; returns the loss of each step."
     rng, p, flat = np.random.default_rng(seed), v.shape[1], v.flatten(0, 1)
     opt = torch.optim.AdamW(head.parameters(), lr, weight_decay=1e-2)
     sched = torch.optim.lr_scheduler.OneCycleLR(opt, lr, total_steps=steps)
-    head.train()
+    head.train(); losses = []
     for _ in range(steps):
         j, at = rng.choice(len(bad), b), torch.from_numpy(rng.choice(p, max(1, int(p*share)), replace=False))
         rows = torch.from_numpy(np.r_[rng.choice(good, b), bad[j]])
         z = head(flat.index_select(0, (rows[:, None]*p + at).flatten()).float()).view(2*b, -1)
         loss = patch_loss(z[:b], z[b:], guessed[torch.from_numpy(j)][:, at])
-        opt.zero_grad(); loss.backward(); opt.step(); sched.step()
-    return head.eval()
+        opt.zero_grad(); loss.backward(); opt.step(); sched.step(); losses.append(float(loss.detach()))
+    head.eval()
+    return losses
 
 @torch.no_grad()
 def _logits(head, v): return torch.cat([head(o.float())[..., 0] for o in v.split(16)])
@@ -136,13 +137,15 @@ def fit_head(
     good, bad, # Rows of v to learn from
     start,     # `[n, p]`: first guess of how much each patch looks like a defect
     steps=400, seed=0,
+    log=None,  # A list that gets (round, step, mean loss of the last 20 steps)
 ):
     "Learn, guess again, learn again."
     score, fresh = start, {k: w.clone() for k, w in head.state_dict().items()}
-    for n in (steps//2, steps):
+    for r, n in enumerate((steps//2, steps)):
         guessed = guess_defects(score[torch.from_numpy(bad)], score[torch.from_numpy(good)].flatten()[::7])
         head.load_state_dict(fresh)
-        _train_head(head, v, good, bad, guessed, n, seed)
+        losses = _train_head(head, v, good, bad, guessed, n, seed)
+        if log is not None: log += [(r, i + len(b), float(np.mean(b))) for i in range(0, n, 20) if (b := losses[i:i+20])]
         if n < steps: score = _logits(head, v)
     return head
 
@@ -150,14 +153,17 @@ def fit_head(
 class PatchLearner:
     "A fitted `PatchNet` with its table, its recipe and its out-of-fold scores."
     def __init__(self, model, table, size, recipe,
-        oof,      # Rows that were learned from, with columns `fold`, `p`
+        oof,      # Rows that were learned from, with columns `fold`, `p`, `peak` (as from `box_peaks`)
         oof_heat, # float `[n, h, w]`: their heat by the head that has not seen them
         boxes,    # Settings of `find_boxes`
         store,    # `RawPatches`
+        history,  # DataFrame head, round, step, loss
     ): store_attr()
     @property
     def stopped(self): return f"two rounds of {self.recipe['steps']} steps, {len(self.model.heads)} heads"
     heat_scale, epochs = (0., 1.), 2
+    validation = property(lambda self: self.oof, doc='What thresholds are chosen on: the training part, each photo judged by a head that has not seen it.')
+    judged = 'of the training part, each judged by a head that had not seen it'
 
 # %% ../nbs/11a_patch_train.ipynb #dea14021
 def _folds(t, most, seed):
@@ -214,13 +220,14 @@ def _whitened(net, store, t, n_pca=64):
 
 # %% ../nbs/11a_patch_train.ipynb #7d3ecb57
 def _fit_heads(net, z, d, y, fold, steps, seed, bar):
-    "Train each head without its fold; logits `[n, 1, h, w]` of each photo by the head that has not seen it."
-    v, rows, out = torch.cat([z, d.half()], 1).flatten(2).movedim(1, -1).contiguous(), np.arange(len(y)), torch.zeros(len(y), 1, *z.shape[-2:])
+    "Train each head without its fold; logits `[n, 1, h, w]` of each photo by the head that has not seen it, and the losses."
+    history, v, rows, out = [], torch.cat([z, d.half()], 1).flatten(2).movedim(1, -1).contiguous(), np.arange(len(y)), torch.zeros(len(y), 1, *z.shape[-2:])
     for k, head in enumerate(progress_bar(net.heads, leave=False) if bar else net.heads):
         seen = fold != k
-        fit_head(head, v, rows[seen & ~y], rows[seen & y], d[:, 0].flatten(1), steps, seed + k)
+        fit_head(head, v, rows[seen & ~y], rows[seen & y], d[:, 0].flatten(1), steps, seed + k, log := [])
+        history += [(k, *l) for l in log]
         own = torch.from_numpy(~seen); out[own, 0] = _logits(head, v[own]).view(-1, *z.shape[-2:])
-    return out
+    return out, pd.DataFrame(history, columns=['head', 'round', 'step', 'loss'])
 
 # %% ../nbs/11a_patch_train.ipynb #5069f5f6
 @torch.no_grad()
@@ -248,12 +255,11 @@ def fit_patches(
     net = patch_net(backbone, weights, folds=k, **kwargs)
     store = RawPatches(net, size, progress=bar) if store is None else store.use(net, size)
     z = _whitened(net, store, use); d = net.fit_memory(z, ~y, fold, seed)
-    oof = _fit_heads(net, z, d, y, fold, steps, seed, bar)
+    oof, history = _fit_heads(net, z, d, y, fold, steps, seed, bar)
     fit_verdict(net, verdict_features(oof, heat := patch_heat(oof), d), y, w)
     recipe = dict(head='patch', backbone=backbone, weights=str(weights), size=size, class_weights=list(map(float, w)), steps=steps, seed=seed)
-    p = _oof_probability(net, oof, heat, d)
-    out, fails = use.assign(fold=fold, p=p), p[~y] >= .5
-    return PatchLearner(net.eval(), t, size, recipe, out, heat, BOXES | dict(thr=box_threshold(box_peaks(heat[~y]), fails)), store)
+    out = use.assign(fold=fold, p=_oof_probability(net, oof, heat, d), peak=box_peaks(heat))
+    return PatchLearner(net.eval(), t, size, recipe, out, heat, BOXES | dict(thr=box_threshold(out.peak[~y], out.p[~y] >= .5)), store, history)
 
 # %% ../nbs/11a_patch_train.ipynb #d8e727bf
 @torch.no_grad()

@@ -18,7 +18,7 @@ from fastai.data.load import DataLoader
 from fastai.learner import *
 from fastai.optimizer import OptimWrapper
 from fastai.torch_core import set_seed
-from fastcore.basics import store_attr
+from fastcore.basics import patch, store_attr
 from fastprogress.fastprogress import progress_bar
 from torch import nn
 from torch.nn import functional as F
@@ -154,6 +154,7 @@ class DefectLearner(Learner):
     table = property(lambda self: self.dls.table, doc='Samples table with its split.')
     size = property(lambda self: self.dls.size, doc='Side of the input, or (height, width).')
     epochs = property(lambda self: len(self.recorder.values))
+    history = property(lambda self: pd.DataFrame([(i, *v) for i, v in enumerate(self.recorder.values)], columns=['epoch', *self.recorder.metric_names[1:-1]]), doc='Losses and accuracy of each epoch.')
     stopped = property(lambda self: next((c.reason for c in self.cbs if getattr(c, 'reason', '')), f'all {self.epochs} epochs'), doc='Why training ended.')
 
 # %% ../nbs/11_train.ipynb #ce5025d2
@@ -204,6 +205,15 @@ def probabilities(
     return torch.cat(out).cpu().numpy() if out else np.zeros(0)
 
 # %% ../nbs/11_train.ipynb #ed961024
+@patch(as_prop=True)
+def validation(self:DefectLearner):
+    "Rows of the validation part with their probability `p`."
+    t = self.table[self.table.split == 'valid'].reset_index(drop=True)
+    return t.assign(p=probabilities(self, t.path))
+
+DefectLearner.judged = 'of the validation part'
+
+# %% ../nbs/11_train.ipynb #329950d0
 def cross_validate(
     t:pd.DataFrame, # Samples table
     k=5, epochs=10,

@@ -1,0 +1,88 @@
+"The report in a real browser: it moves, it fetches nothing, it fits a narrow window, keys are enough."
+import re, shutil
+import pytest
+
+sync_api = pytest.importorskip('playwright.sync_api')
+CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome', 'chrome'))), None)
+FLAGS = '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync'.split()
+
+@pytest.fixture(scope='module')
+def browser():
+    if not CHROMIUM: pytest.skip('no Chromium on this machine')
+    with sync_api.sync_playwright() as p:
+        b = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield b
+        b.close()
+
+@pytest.fixture(scope='module')
+def reports(defect, run, washer, tmp_path_factory):
+    "A page about labelled photos, and one about photos without labels."
+    out = tmp_path_factory.mktemp('reports')
+    r = defect('report', run, washer, '-o', out/'labelled.html'); assert r.returncode == 0, r.stderr
+    r = defect('report', run, washer/'test'/'scratch', '-o', out/'plain.html'); assert r.returncode == 0, r.stderr
+    return out
+
+@pytest.fixture
+def visit(browser, reports):
+    "Open a page; whatever it says on the console or fetches is kept."
+    pages = []
+    def open_page(name, **kwargs):
+        page = browser.new_page(**kwargs); page.said, page.fetched = [], []
+        page.on('console', lambda m: page.said.append(m.text)); page.on('pageerror', lambda e: page.said.append(str(e)))
+        page.on('request', lambda r: page.fetched.append(r.url))
+        page.goto((reports/name).as_uri()); pages.append(page)
+        return page
+    yield open_page
+    for p in pages: p.close()
+
+def numbers(page): return page.locator('#sum').inner_text()
+
+def quiet(page):
+    assert page.said == [], page.said
+    outside = [u for u in page.fetched if not u.startswith(('file:', 'data:'))]
+    assert outside == [] and sum(u.startswith('file:') for u in page.fetched) == 1, page.fetched
+
+def test_slider_changes_the_table(visit):
+    page = visit('labelled.html'); before = numbers(page)
+    assert 'escape' in before and 'overkill' in before
+    page.locator('#hi').focus(); page.keyboard.press('Home')
+    assert re.search(r'PASS\s+0 \(0\.0 %\)', numbers(page)) and '100.0 %' in numbers(page), numbers(page)       # everything fails
+    page.keyboard.press('End'); assert re.search(r'FAIL\s+0 \(0\.0 %\)', numbers(page)), numbers(page)          # nothing does
+    page.locator('#one').uncheck(); page.locator('#lo').focus(); page.keyboard.press('Home')
+    page.wait_for_function("document.querySelector('#gal').innerText.includes('For review (8)')")
+    assert '8 (100.0 %)' in numbers(page)                                                                       # everything is for a person
+    page.locator('#back').click(); assert numbers(page) == before
+    quiet(page)
+
+def test_galleries_load_and_enlarge(visit):
+    page = visit('labelled.html'); page.wait_for_selector('#gal img')
+    for i in page.locator('#gal img').all(): i.scroll_into_view_if_needed()
+    page.wait_for_function("[...document.querySelectorAll('#gal img')].every(i => i.complete && i.naturalWidth > 50 && i.alt)")
+    assert page.locator('#gal button').count() == 8
+    page.locator('#gal button').first.focus(); page.keyboard.press('Enter'); assert page.locator('#dlg').is_visible()
+    page.keyboard.press('Escape'); assert not page.locator('#dlg').is_visible()
+    assert all(i.get_attribute('alt') for i in page.locator('img').all())
+    quiet(page)
+
+def test_types_and_place(visit):
+    page = visit('labelled.html'); text = page.locator('body').inner_text()
+    assert 'AUPRO' in text and 'Calibration' in text and 'Training' in text and 'fingerprint' in text
+    rows = [r.inner_text().split('\t')[0] for r in page.locator('#typ tr').all()]
+    assert rows[:2] == ['type', 'good'] and len(rows) > 2
+
+@pytest.mark.parametrize('name', ['labelled.html', 'plain.html'])
+@pytest.mark.parametrize('width', [360, 800, 1600])
+def test_fits_the_window(visit, name, width):
+    page = visit(name, viewport=dict(width=width, height=800))
+    assert page.evaluate('document.documentElement.scrollWidth') <= width
+    quiet(page)
+
+def test_dark_and_print(visit):
+    page = visit('labelled.html', color_scheme='dark'); back = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert max(map(int, re.findall(r'\d+', back)[:3])) < 60
+    page.emulate_media(media='print'); assert not page.locator('.bar').is_visible()
+
+def test_without_labels(visit):
+    page = visit('plain.html'); text = page.locator('body').inner_text()
+    assert 'escape' not in numbers(page) and 'Types of defects' not in text and page.locator('#gal button').count() > 0
+    quiet(page)

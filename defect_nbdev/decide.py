@@ -180,7 +180,7 @@ def _promise(d):
 # %% ../nbs/12b_decide.ipynb #81c6b87a
 def decision_text(
     d,     # From `decide`
-    on='', # What the parts were
+    on='', # Which parts they were, as `of the validation part`
 )->str:
     "The decision as a short table."
     n = d['n_good'] + d['n_anomaly']; seen = d['review_good'] + d['review_anomaly']; c = _pct(d['confidence'] or .95)
@@ -188,7 +188,7 @@ def decision_text(
     band = f"PASS below {d['review']:.4g}, FAIL from {d['fail']:.4g}, REVIEW between" if d['review'] < d['fail'] else f"PASS below {d['fail']:.4g}, FAIL from there on"
     rows = [('rule', d['rule']), ('thresholds', band), ('escape', rate(d['fn'], d['n_anomaly'], d['escape_bound'])), ('overkill', rate(d['fp'], d['n_good'], d['overkill_bound']))]
     if d['review'] < d['fail']: rows.append(('review', f"{seen} of {n} ({_pct(seen/n)}), {d['review_anomaly']} of them anomalies"))
-    if on: rows.append(('chosen on', f"{n} {on}"))
+    if on: rows.append(('chosen on', f"{n} parts {on}"))
     return '\n'.join([f'{a:12} {b}' for a, b in rows] + d['promise'])
 
 # %% ../nbs/12b_decide.ipynb #6e182f64

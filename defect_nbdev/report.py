@@ -76,7 +76,7 @@ REPORT_CSS = CSS + """
 .tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,15rem),1fr));gap:.8rem} .tiles button{font:inherit;color:inherit;text-align:left;background:var(--soft);border:1px solid var(--line);border-radius:.4rem;padding:.3rem;cursor:zoom-in;break-inside:avoid}
 .tiles img{width:100%;display:block} .tiles span{font-size:.8rem;overflow-wrap:anywhere} .PASS{color:var(--pass)} .REVIEW{color:var(--review)} .FAIL{color:var(--fail)} b.PASS,b.REVIEW,b.FAIL{white-space:nowrap}
 dialog{max-width:95vw;border:1px solid var(--line);border-radius:.5rem;background:var(--bg);color:var(--fg)} dialog img{width:min(90vw,60rem);image-rendering:auto} .more{margin:.6rem 0} :focus-visible{outline:3px solid #56B4E9}
-@media(max-width:40rem){.bar{position:static;grid-template-columns:1fr auto}.bar input[type=range]{grid-column:1/-1;grid-row:auto}} @media print{.bar,.more{display:none}body{max-width:none}}"""
+@media(max-width:40rem){.bar{position:static;grid-template-columns:1fr auto;grid-auto-flow:dense}.bar input[type=range]{grid-column:1/-1}} @media print{.bar,.more{display:none}body{max-width:none}}"""
 
 BODY = """<p id="said"></p><form class="bar" aria-label="Thresholds" onsubmit="return false"><label for="hi">FAIL from</label><input type="range" id="hi" min="0"><output id="hiv" for="hi"></output>
 <label for="lo">PASS below</label><input type="range" id="lo" min="0"><output id="lov" for="lo"></output><div class="wide"><label><input type="checkbox" id="one"> one threshold, nothing to REVIEW</label> <button type="button" id="back">back to the model's own</button></div></form>

@@ -49,15 +49,15 @@ def test_slider_changes_the_table(visit):
     assert re.search(r'PASS\s+0 \(0\.0 %\)', numbers(page)) and '100.0 %' in numbers(page), numbers(page)       # everything fails
     page.keyboard.press('End'); assert re.search(r'FAIL\s+0 \(0\.0 %\)', numbers(page)), numbers(page)          # nothing does
     page.locator('#one').uncheck(); page.locator('#lo').focus(); page.keyboard.press('Home')
-    page.wait_for_function("document.querySelector('#gal').innerText.includes('For review (8)')")
+    page.get_by_text('For review (8)').wait_for()
     assert '8 (100.0 %)' in numbers(page)                                                                       # everything is for a person
     page.locator('#back').click(); assert numbers(page) == before
     quiet(page)
 
 def test_galleries_load_and_enlarge(visit):
-    page = visit('labelled.html'); page.wait_for_selector('#gal img')
-    for i in page.locator('#gal img').all(): i.scroll_into_view_if_needed()
-    page.wait_for_function("[...document.querySelectorAll('#gal img')].every(i => i.complete && i.naturalWidth > 50 && i.alt)")
+    page = visit('labelled.html'); page.locator('#gal img').first.wait_for()
+    for i in page.locator('#gal img').all():
+        i.scroll_into_view_if_needed(); assert i.evaluate('i => i.decode().then(() => i.naturalWidth)') > 50
     assert page.locator('#gal button').count() == 8
     page.locator('#gal button').first.focus(); page.keyboard.press('Enter'); assert page.locator('#dlg').is_visible()
     page.keyboard.press('Escape'); assert not page.locator('#dlg').is_visible()
@@ -83,6 +83,6 @@ def test_dark_and_print(visit):
     page.emulate_media(media='print'); assert not page.locator('.bar').is_visible()
 
 def test_without_labels(visit):
-    page = visit('plain.html'); text = page.locator('body').inner_text()
+    page = visit('plain.html'); page.locator('#gal button').first.wait_for(); text = page.locator('body').inner_text()
     assert 'escape' not in numbers(page) and 'Types of defects' not in text and page.locator('#gal button').count() > 0
     quiet(page)

@@ -85,7 +85,7 @@ def load_info(path)->dict:
     if not (path/INFO).is_file(): raise UserError(f'{path} is no model bundle (it holds no {INFO}): give the folder that defect train wrote.')
     try:
         info = json.loads((path/INFO).read_text(encoding='utf-8'))
-        missing = {'schema', 'net', 'size', 'thresholds', 'boxes', 'explainer', 'weights_sha256', 'frozen'} - set(info)
+        missing = {'schema', 'net', 'size', 'thresholds', 'temperature', 'validation', 'boxes', 'explainer', 'weights_sha256', 'frozen'} - set(info)
     except (ValueError, TypeError, OSError) as e: raise UserError(f'{path/INFO} is damaged ({e}): train again or restore it.') from e
     if missing: raise UserError(f'{path/INFO} lacks {", ".join(sorted(missing))}: train again or restore it.')
     if not isinstance(info['schema'], int) or not _in_order(info['thresholds']): raise UserError(f'{path/INFO} is damaged (schema or thresholds): train again or restore it.')
@@ -122,7 +122,7 @@ def set_thresholds(
 )->dict:       # As from `decide`
     "Choose thresholds by a rule on the parts that the model was not trained on."
     path, info = bundle_of(path), load_info(path)
-    v = info.get('validation') or dict(label=[], p=[])
+    v = info['validation'] or dict(label=[], p=[])
     if not v['p'] and rule.get('at') is None: raise UserError(f'{path/INFO} has no scores of parts that were not trained on: train with a validation part, or choose thresholds by hand (--at).')
     info['thresholds'] = decide(*_scores(v), **rule)
     if v.get('peak') and not info.get('box_by_hand'): info['boxes']['thr'] = _box_heat(v, info['thresholds']['review'])

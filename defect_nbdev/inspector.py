@@ -12,7 +12,7 @@ import numpy as np, torch
 from fastcore.basics import patch
 from fastprogress.fastprogress import progress_bar
 from PIL import Image
-from .boxes import find_boxes, find_mask
+from .boxes import find_boxes, find_mask, scale_heat
 from .bundle import load_bundle, model_info
 from .decide import by_hand
 from .explain import fit_heat_scale, heatmap, upsample
@@ -49,8 +49,18 @@ class Verdict:
 def _found(self:Verdict):
     if self.label not in ('FAIL', 'REVIEW'): return np.zeros((0, 4), int), np.zeros(0, np.float32)
     if '_boxes' not in self.__dict__:
-        b, s = find_boxes(self.heatmap, **self.box); self.__dict__['_boxes'] = b, s*np.float32(self.p_anomaly)
+        b, s = find_boxes(self.heatmap, **self.box)
+        if self.scale and self.box.get('scale') is None: b, s = self._rescored(b)
+        self.__dict__['_boxes'] = b, s*np.float32(self.p_anomaly)
     return self.__dict__['_boxes']
+
+@patch
+def _rescored(self:Verdict, b):
+    "Scores of boxes that were found on the map's own range, on the scale of all parts."
+    h = scale_heat(self.heatmap, self.scale); s = np.array([h[y0:y1, x0:x1].mean() for x0, y0, x1, y1 in b], np.float32)
+    best = np.argsort(-s, kind='stable')
+    return b[best], s[best]
+
 @patch(as_prop=True)
 def boxes(self:Verdict): "int `[n, 4]` xyxy half-open, in pixels of the photo, best first; none for a PASS."; return self._found[0]
 

@@ -53,6 +53,7 @@ def report(
     r = t.set_index('path').loc[[v.path for v in ok]].reset_index(); y = (r.label == 'anomaly').values
     return html_report(name, ok, dict(zip(r.path, zip(r.label, r.defect))), [*place_section(ok, r), *curve_sections(y, np.array([v.p_anomaly for v in ok]), info.get('temperature', 1.)), *sections, *own], said)
 
+# %% ../nbs/17_recipe.ipynb #08bc4cb6
 def place_section(vs, t)->list:
     "Heat and boxes against masks; empty where there are none."
     use = ((t.label == 'good') | (t.mask_path != '')).values
@@ -63,7 +64,7 @@ def place_section(vs, t)->list:
     return [('Place', {'pixel AUROC': f('pixel_auroc'), 'AUPRO up to 30 % false pixels': f('aupro'), 'MaxBoxAccV2': f('max_box_acc'), 'hottest point on a defect': f('pointing'),
         'boxes right from IoU 0.3 on': f"recall {f('box_recall_30')}, precision {f('box_precision_30')}, F1 {f('box_f1_30')}", 'good parts with a box': f('good_boxed'), 'counted on': f'{int((t.mask_path != "").sum())} masks, {int((t.label == "good").sum())} good parts'})]
 
-# %% ../nbs/17_recipe.ipynb #08bc4cb6
+# %% ../nbs/17_recipe.ipynb #d5db12c1
 def evaluate(
     inspector:Inspector,
     t:pd.DataFrame, # Samples table; every row is inspected
@@ -84,7 +85,7 @@ def evaluate(
         with new_file(out/file) as f: f.write_bytes(data)
     return m
 
-# %% ../nbs/17_recipe.ipynb #5234346e
+# %% ../nbs/17_recipe.ipynb #70d84a12
 def check_run(
     source,
     out=None, # Folder for `check.json` and `check.html`; None: nothing is written
@@ -100,6 +101,7 @@ def check_run(
         with new_file(Path(out)/file) as f: f.write_text(data)
     return c
 
+# %% ../nbs/17_recipe.ipynb #3e3f13f1
 def _check_page(name, c, t):
     means = [('Mean images', (png(show_mean(t)), 'Mean good part and mean anomaly: where they differ as a whole, a network may learn that difference and not the defect.'))] if len(t) else []
     pairs = [f for f in c['findings'] if f['kind'] in ('copies', 'contradictory', 'near copies', 'leak')]
@@ -110,7 +112,7 @@ def _row(files, cols=6):
     for ax, p in zip(axs, files): show_part(read_image(p), ax, Path(p).name[-24:])
     return fig
 
-# %% ../nbs/17_recipe.ipynb #b6aa2fec
+# %% ../nbs/17_recipe.ipynb #8c4318e4
 def train_patch(
     t,            # Samples table
     test=.2,      # Share set aside for the figures
@@ -126,7 +128,7 @@ def train_patch(
     if record: learn.history.to_csv(record, index=False)
     return learn
 
-# %% ../nbs/17_recipe.ipynb #fc33a649
+# %% ../nbs/17_recipe.ipynb #cd2c0836
 def train_gap(
     t, bar=True,
     epochs=10,
@@ -143,7 +145,7 @@ def train_gap(
     with nullcontext() if bar else learn.no_bar(), nullcontext() if bar else learn.no_logging(): learn.fit(epochs)
     return learn
 
-# %% ../nbs/17_recipe.ipynb #8c4318e4
+# %% ../nbs/17_recipe.ipynb #61674507
 HEADS = dict(patch=(train_patch, patch_folds), gap=(train_gap, cross_validate))
 
 def head_functions(head):
@@ -155,7 +157,30 @@ def _check(t):
     "Test photos are read at the end: find out now whether they can be."
     for p in t.path[t.split == 'test']: read_image(p)
 
-# %% ../nbs/17_recipe.ipynb #61674507
+# %% ../nbs/17_recipe.ipynb #e85b080f
+def _parts(t):
+    n = t.groupby(['split', 'label']).size().unstack(fill_value=0)
+    return ', '.join(f"{s} {n.loc[s].sum()} ({n.loc[s].get('good', 0)} good, {n.loc[s].get('anomaly', 0)} anomaly)" for s in ('train', 'valid', 'test') if s in n.index)
+
+def _corrected(t, store, kw, bar):
+    "The table with corrections, split so that none of them is tested on."
+    t = with_feedback(t, read_feedback(store))
+    if bar: print(f'{t.corrected.sum()} corrected parts from {store} are learned from')
+    return split_with_feedback(t, kw.get('test', .2), kw.get('seed', 0))
+
+# %% ../nbs/17_recipe.ipynb #280c93fe
+def _finish(f, learn, source, box_thr, name, more, bar):
+    "Bundle and test of a learner, into the folder f."
+    info = model_info(learn, fit_heat_scale(learn))
+    info['data']['source'] = '' if isinstance(source, pd.DataFrame) else str(Path(source).resolve()) if Path(source).exists() else str(source)
+    if box_thr is not None: info['boxes']['thr'], info['box_by_hand'] = box_thr, True
+    if bar: print(f"stopped: {info['stopped']}")
+    save_bundle(f/BUNDLE, learn.model, info)
+    m = evaluate(Inspector(f/BUNDLE), learn.table[learn.table.split == 'test'], f, name, more, bar)
+    (f/BUNDLE/INFO).write_text(to_json(load_info(f/BUNDLE) | dict(metrics=m)))
+    return m
+
+# %% ../nbs/17_recipe.ipynb #4a838eef
 def train_run(
     source,         # Anything that `samples` takes
     out,            # Folder of the run
@@ -177,28 +202,7 @@ def train_run(
         m = _finish(f, learn, source, box_thr, name or Path(str(source)).name, more, bar)
     return m
 
-def _finish(f, learn, source, box_thr, name, more, bar):
-    "Bundle and test of a learner, into the folder f."
-    info = model_info(learn, fit_heat_scale(learn))
-    info['data']['source'] = '' if isinstance(source, pd.DataFrame) else str(Path(source).resolve()) if Path(source).exists() else str(source)
-    if box_thr is not None: info['boxes']['thr'], info['box_by_hand'] = box_thr, True
-    if bar: print(f"stopped: {info['stopped']}")
-    save_bundle(f/BUNDLE, learn.model, info)
-    m = evaluate(Inspector(f/BUNDLE), learn.table[learn.table.split == 'test'], f, name, more, bar)
-    (f/BUNDLE/INFO).write_text(to_json(load_info(f/BUNDLE) | dict(metrics=m)))
-    return m
-
-def _corrected(t, store, kw, bar):
-    "The table with corrections, split so that none of them is tested on."
-    t = with_feedback(t, read_feedback(store))
-    if bar: print(f'{t.corrected.sum()} corrected parts from {store} are learned from')
-    return split_with_feedback(t, kw.get('test', .2), kw.get('seed', 0))
-
-def _parts(t):
-    n = t.groupby(['split', 'label']).size().unstack(fill_value=0)
-    return ', '.join(f"{s} {n.loc[s].sum()} ({n.loc[s].get('good', 0)} good, {n.loc[s].get('anomaly', 0)} anomaly)" for s in ('train', 'valid', 'test') if s in n.index)
-
-# %% ../nbs/17_recipe.ipynb #545de308
+# %% ../nbs/17_recipe.ipynb #30c74fd0
 def _unseen(inspector, t, source, include_seen):
     "Leave out what the model was trained on; also the number of those."
     known = set(inspector.info.get('data', {}).get('seen', []))
@@ -207,7 +211,7 @@ def _unseen(inspector, t, source, include_seen):
     if t.empty: raise UserError(f'All {len(seen)} images of {source} were used to train this model: give new ones, or add --include-seen to test on them all the same.')
     return t.reset_index(drop=True), int(seen.sum())
 
-# %% ../nbs/17_recipe.ipynb #c4860837
+# %% ../nbs/17_recipe.ipynb #1b85e768
 def test_run(
     bundle,          # A bundle, or the folder of a run
     source,          # Anything that `samples` takes
@@ -224,7 +228,7 @@ def test_run(
     with tempfile.TemporaryDirectory() if out is None else nullcontext(out) as o: m = evaluate(inspector, t, o, Path(str(source)).name, progress=bar)
     return m | dict(seen=seen)
 
-# %% ../nbs/17_recipe.ipynb #1b85e768
+# %% ../nbs/17_recipe.ipynb #8a8c8197
 def report_run(
     bundle,         # A bundle, or the folder of a run
     source,         # Anything that `samples` takes, or photos without labels: a folder that holds images itself
@@ -246,7 +250,7 @@ def report_run(
 def _plain_photos(source):
     p = Path(str(source)); return p.is_dir() and any(f.is_file() and is_image(f) for f in p.iterdir())
 
-# %% ../nbs/17_recipe.ipynb #27818877
+# %% ../nbs/17_recipe.ipynb #9786fdf2
 def compare_run(
     old, new,    # Folders of runs, or bundles
     source=None, # Anything that `samples` takes; None: the test part of the new run
@@ -265,7 +269,7 @@ def _test_part(run):
     if gone: raise UserError(f'{len(gone)} photos of {f} are not there any more, first {gone[0]}: name labelled photos.')
     return pd.DataFrame(dict(path=t.path, label=t.label, defect=t.label))
 
-# %% ../nbs/17_recipe.ipynb #79ce5ec1
+# %% ../nbs/17_recipe.ipynb #3af60ce1
 def faithfulness_section(inspector, vs, n=4, bar=True, steps=10)->list:
     "Deletion and insertion of the heat and of random heat, mean over the n surest anomalies; empty if nothing fails."
     vs = sorted((v for v in vs if v.label == 'FAIL'), key=lambda v: -v.p_anomaly)[:n]
@@ -277,7 +281,7 @@ def faithfulness_section(inspector, vs, n=4, bar=True, steps=10)->list:
     text = {f'{k}, {b} as background': 'deletion {:.3f}, insertion {:.3f}'.format(*np.mean(r, 0)) for (b, k), r in rows.items()}
     return [('Does the network agree with its heat?', {'asked of': f'{len(vs)} anomalies; lower is better for deletion, higher for insertion'} | text)]
 
-# %% ../nbs/17_recipe.ipynb #57680cf5
+# %% ../nbs/17_recipe.ipynb #252c6e65
 def folds_run(
     source, out, k=5, head='patch', force=True, bar=True, samples_kw=None, **kwargs, # To `patch_folds` or `cross_validate`
 )->dict:   # As `cross_validate`
@@ -295,7 +299,7 @@ def folds_text(r)->str:
     pooled = lambda k: f"{100*s[k]['rate']:.1f} %   {s[k]['count']} of {s[k]['of']}   95 % interval {100*s[k]['interval'][0]:.1f} .. {100*s[k]['interval'][1]:.1f} %"
     return '\n'.join([f"{s['accuracy']['n']} folds, mean +- standard deviation"] + [f'{n:18} {row(k)}' for n, k in (('accuracy', 'accuracy'), ('balanced accuracy', 'balanced_accuracy'), ('AUROC', 'auroc'))] + [f'{k:18} {pooled(k)}' for k in ('escape', 'overkill')])
 
-# %% ../nbs/17_recipe.ipynb #e7a03ba0
+# %% ../nbs/17_recipe.ipynb #708f0d0b
 def demo_sample(n=400)->pd.DataFrame:
     "A samples table of `n` certain ELPV cells, stratified by defect type, the same on every machine."
     t = elpv_samples()

@@ -1,0 +1,38 @@
+"Folders from which not everything can be computed: what can be is, and the rest is said."
+import json, shutil
+from conftest import refused
+
+def copy(paths, folder):
+    folder.mkdir(parents=True)
+    for p in paths: shutil.copy(p, folder)
+
+def test_only_good_parts(defect, run, washer, tmp_path):
+    copy(sorted((washer/'train/good').iterdir())[:5], tmp_path/'only/good')
+    r = defect('check', tmp_path/'only'); assert r.returncode == 1 and 'There is no anomaly' in r.stdout
+    r = defect('test', run, tmp_path/'only', '--include-seen', '-o', tmp_path/'t'); assert r.returncode == 0, r.stderr
+    assert 'escape             -' in r.stdout and json.loads((tmp_path/'t/metrics.json').read_text())['escape'] is None
+    r = defect('report', run, tmp_path/'only', '--include-seen', '-o', tmp_path/'r.html'); assert r.returncode == 0, r.stderr
+    refused(defect('train', tmp_path/'only', '-o', tmp_path/'x'), 'one class only', 'no anomaly')
+
+def test_two_photos(defect, run, washer, tmp_path):
+    copy(sorted((washer/'train/good').iterdir())[:1], tmp_path/'two/good'); copy(sorted((washer/'test/scratch').iterdir())[:1], tmp_path/'two/bad')
+    r = defect('check', tmp_path/'two'); assert r.returncode == 1 and 'too few' in r.stdout
+    r = defect('report', run, tmp_path/'two', '--include-seen', '-o', tmp_path/'r.html'); assert r.returncode == 0, r.stderr
+    page = (tmp_path/'r.html').read_text(); assert 'AUPRO' not in page and 'Calibration' in page              # no masks: nothing is said of the place
+    refused(defect('train', tmp_path/'two', '-o', tmp_path/'x'), 'too few')
+
+def test_threshold_that_cannot_be_promised(defect, run, tmp_path):
+    copy_of = tmp_path/'run'; shutil.copytree(run, copy_of)
+    r = defect('threshold', copy_of, '--max-escape', '1%'); assert r.returncode == 0 and '299 are needed' in r.stdout
+    assert '"max_escape": 0.01' in (copy_of/'bundle/model.json').read_text()
+    before = (copy_of/'bundle/model.json').read_bytes()
+    r = defect('threshold', copy_of, '--f1', '--dry-run'); assert r.returncode == 0 and (copy_of/'bundle/model.json').read_bytes() == before
+    refused(defect('threshold', tmp_path), 'no model bundle'); refused(defect('threshold', copy_of, '--max-escape', '5%', '--cost-escape', '3'), 'Give one rule')
+
+def test_feedback_on_data_that_has_moved(defect, run, washer, tmp_path):
+    copy_of = tmp_path/'run'; shutil.copytree(run, copy_of); f = copy_of/'bundle/model.json'; info = json.loads(f.read_text())
+    info['data']['source'] = str(tmp_path/'moved'); f.write_text(json.dumps(info)); photo = sorted((washer/'test/scratch').iterdir())[0]
+    refused(defect('feedback', 'add', copy_of, photo, '--should-be', 'anomaly'), 'moved', '--store')
+    r = defect('feedback', 'add', copy_of, photo, '--should-be', 'anomaly', '--store', tmp_path/'said.sqlite'); assert r.returncode == 0 and (tmp_path/'said.sqlite').exists()
+    refused(defect('feedback', 'add', copy_of, tmp_path/'gone.png', '--should-be', 'good', '--store', tmp_path/'said.sqlite'), 'gone.png')
+    r = defect('feedback', 'list', copy_of, '--store', tmp_path/'said.sqlite'); assert r.returncode == 0 and 'anomaly' in r.stdout and len(r.stdout.splitlines()) == 2

@@ -17,7 +17,7 @@ from .decide import apply_temperature, decide, fit_temperature
 from .guard import UserError, new_file, new_folder, sha256, to_json
 from .model import defect_net
 from .patch_train import box_threshold
-from .patches import PatchNet, patch_net
+from .patches import patch_net
 from .weights import SHA256, VGG16
 
 # %% ../nbs/13_bundle.ipynb #4d4535ff
@@ -33,6 +33,26 @@ def fingerprint(shas)->str:
     return hashlib.sha256('\n'.join(sorted(shas)).encode()).hexdigest()
 
 # %% ../nbs/13_bundle.ipynb #309bde9c
+def _validation(learn):
+    "Calibrated scores of parts that were not trained on, and the temperature."
+    t, short = learn.validation, lambda v: [float(f'{o:.7g}') for o in v]
+    T = fit_temperature(t.label == 'anomaly', t.p)
+    return dict(kind=learn.judged, label=t.label.tolist(), defect=t.defect.tolist(), p=short(apply_temperature(t.p, T)), peak=short(t.peak) if 'peak' in t else None), T
+
+def _scores(v): return np.array([l == 'anomaly' for l in v['label']], bool), np.array(v['p'], float)
+
+# %% ../nbs/13_bundle.ipynb #68fabd84
+def _data(t):
+    seen = [sha256(p) for p in t.path[t.split != 'test']]
+    return dict(fingerprint=fingerprint(seen), parts=t.groupby(['split', 'label']).size().unstack(fill_value=0).to_dict('index'), seen=[s[:16] for s in seen])
+
+def _frozen(learn): return dict(file=VGG16, sha256=SHA256[VGG16]) if learn.recipe['weights'] == 'imagenet' else None
+
+def _version():
+    from defect_nbdev import __version__
+    return __version__
+
+# %% ../nbs/13_bundle.ipynb #4ce2f660
 def model_info(
     learn,             # A fitted `DefectLearner` or `PatchLearner`
     scale=None,        # (cold, hot) of the heat
@@ -45,25 +65,7 @@ def model_info(
         recipe=learn.recipe, stopped=learn.stopped, epochs=learn.epochs, history=learn.history.astype(float).round(6).to_dict('list'), data=_data(t),
         versions={p: version(p) for p in ('torch', 'torchvision', 'fastai', 'numpy', 'pillow')} | {'defect_nbdev': _version()}, metrics={})
 
-def _validation(learn):
-    "Calibrated scores of parts that were not trained on, and the temperature."
-    t, short = learn.validation, lambda v: [float(f'{o:.7g}') for o in v]
-    T = fit_temperature(t.label == 'anomaly', t.p)
-    return dict(kind=learn.judged, label=t.label.tolist(), defect=t.defect.tolist(), p=short(apply_temperature(t.p, T)), peak=short(t.peak) if 'peak' in t else None), T
-
-def _scores(v): return np.array([l == 'anomaly' for l in v['label']], bool), np.array(v['p'], float)
-
-def _data(t):
-    seen = [sha256(p) for p in t.path[t.split != 'test']]
-    return dict(fingerprint=fingerprint(seen), parts=t.groupby(['split', 'label']).size().unstack(fill_value=0).to_dict('index'), seen=[s[:16] for s in seen])
-
-def _frozen(learn): return dict(file=VGG16, sha256=SHA256[VGG16]) if learn.recipe['weights'] == 'imagenet' else None
-
-def _version():
-    from defect_nbdev import __version__
-    return __version__
-
-# %% ../nbs/13_bundle.ipynb #68fabd84
+# %% ../nbs/13_bundle.ipynb #85677128
 def save_bundle(
     path,      # The bundle's folder
     net, info, # A `DefectNet` and its `model_info`
@@ -78,7 +80,7 @@ def save_bundle(
         (f/INFO).write_text(to_json(info | dict(weights_sha256=sha256(f/MODEL))))
     return Path(path)
 
-# %% ../nbs/13_bundle.ipynb #4ce2f660
+# %% ../nbs/13_bundle.ipynb #05263e4c
 def load_info(path)->dict:
     "`model.json` of a bundle, checked."
     path = bundle_of(path)
@@ -97,7 +99,7 @@ def _in_order(t):
     try: return 0 <= float(t.get('review', t['fail'])) <= float(t['fail']) <= 1
     except (AttributeError, KeyError, TypeError, ValueError): return False
 
-# %% ../nbs/13_bundle.ipynb #f2a5218e
+# %% ../nbs/13_bundle.ipynb #09f048f3
 def load_bundle(path):
     "A bundle's `DefectNet` in evaluation mode, and its info."
     path, info = bundle_of(path), load_info(path)
@@ -114,7 +116,7 @@ def load_bundle(path):
 
 def _network(head='cam', **config): return patch_net(**config) if head == 'patch' else defect_net(**config)
 
-# %% ../nbs/13_bundle.ipynb #6a734b12
+# %% ../nbs/13_bundle.ipynb #76ced031
 def set_thresholds(
     path,      # A bundle, or the folder of a run
     save=True, # Write them into the bundle?

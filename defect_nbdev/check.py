@@ -61,7 +61,7 @@ def near_copies(
         out += [(int(ok[a + p]), int(ok[q]), float(z[a + p]@z[q])) for p, q in zip(i, j)]
     return sorted(out, key=lambda o: -o[2])
 
-# %% ../nbs/07a_check.ipynb #d0884b6e
+# %% ../nbs/07a_check.ipynb #1497db51
 def _finding(kind, text, files=()): return dict(kind=kind, text=text, files=[str(f) for f in files])
 def _n(k, what): return f'{k} {what}' + ('s' if k != 1 else '')
 
@@ -85,27 +85,31 @@ def _near(t, s, looks, root):
 def _same(s):
     for _, i in s[s.error == ''].groupby('sha').groups.items(): yield from ((i[0], k) for k in i[1:])
 
-# %% ../nbs/07a_check.ipynb #5b12b5c9
+# %% ../nbs/07a_check.ipynb #e2f4718a
 def _mask_state(path, size):
     try:
         with Image.open(path) as m: w, h = m.size; empty = m.convert('L').getbbox() is None
-    except OSError: return 'unreadable mask'
+    except (OSError, SyntaxError, ValueError): return 'unreadable mask'                   # what Pillow raises, by format
     return 'mask of another size' if f'{w}x{h}' != size else 'empty mask' if empty else ''
 
 MASK_HELP = {'unreadable mask': 'cannot be read: draw again or remove', 'mask of another size': 'differ in size from the photo: resize, nearest neighbour', 'empty mask': 'are empty: a mask shows the defect in white'}
 
+def _truth(root):
+    "Images in the folder of masks, if `root` is a folder that has one."
+    f = None if isinstance(root, pd.DataFrame) else Path(root)/'ground_truth'
+    return find_images(f) if f and f.is_dir() else []
+
 def _masks(t, s, looks, root):
-    has = (t.mask_path != '').values
-    if not has.any() and not (Path(root)/'ground_truth').is_dir(): return
+    has, drawn = (t.mask_path != '').values, _truth(root)
+    if not has.any() and not drawn: return
     state = pd.Series([_mask_state(m, z) if m and not e else '' for m, z, e in zip(t.mask_path, s['size'], s.error)], dtype=str)
     for k, help in MASK_HELP.items():
         if (state == k).any(): yield _finding(k, f"{_n((state == k).sum(), 'mask')} {help}.", t.mask_path[(state == k).values])
     without = t.path[(t.label == 'anomaly').values & ~has]
     if len(without): yield _finding('no mask', f"{_n(len(without), 'anomaly photo')} without a mask, while others have one: they do not count for figures of boxes.", without)
-    lost = sorted(set(find_images(Path(root)/'ground_truth')) - set(t.mask_path)) if (Path(root)/'ground_truth').is_dir() else []
-    if lost: yield _finding('mask without photo', f"{_n(len(lost), 'mask')} without a photo: check the names (NAME_mask.png in the folder of the same defect).", lost)
+    if lost := sorted(set(drawn) - set(t.mask_path)): yield _finding('mask without photo', f"{_n(len(lost), 'mask')} without a photo: check the names (NAME_mask.png in the folder of the same defect).", lost)
 
-# %% ../nbs/07a_check.ipynb #3e89a74e
+# %% ../nbs/07a_check.ipynb #1144c885
 def told_by(
     label, # `[n]` of good or anomaly
     mark,  # `[n]` of anything
@@ -123,7 +127,7 @@ def _shortcuts(t, s, looks, root, much=.75):
         r = told_by(t.label[ok], s[k][ok])
         if r >= much: yield _finding('shortcut', f'The {what} alone tells good from anomaly in {100*r:.0f} % of the cases: the network may learn that and not the defect. Take both kinds with one camera and save them alike.')
 
-# %% ../nbs/07a_check.ipynb #ec4920c2
+# %% ../nbs/07a_check.ipynb #6001cb0d
 def _poor(t, s, looks, root):
     small, flat = t.path[(s.side < 32).values], t.path[(s.contrast < 1).values]
     if len(small): yield _finding('tiny', f"{_n(len(small), 'photo')} of less than 32 pixels: too small to show a defect.", small)
@@ -139,7 +143,7 @@ def _too_few(t, s, looks, root):
     for k, n in u.defect.value_counts().items():
         if n < 5: yield _finding('rare type', f'{_n(n, "photo")} of {k}: not every part of a split will have one.')
 
-# %% ../nbs/07a_check.ipynb #6ab72ef2
+# %% ../nbs/07a_check.ipynb #ddf76bee
 FINDERS = (_unreadable, _too_few, _copies, _near, _shortcuts, _poor, _masks)
 
 def check(
@@ -148,14 +152,14 @@ def check(
     **kwargs,      # To `samples`: good, group
 )->dict:           # n, labels, defects, sizes, formats, modes, masks, splits: counts; findings: list of dict(kind, text, files)
     "Look at every photo and mask once and say what is wrong."
-    t = samples(source, strict=False, **kwargs)
+    t = samples(source, strict=False, **kwargs).reset_index(drop=True)
     s, looks = survey(t.path, progress)
     count = lambda v: {str(k): int(n) for k, n in Counter(v).most_common()}
     ok = (s.error == '').values
     return dict(n=len(t), labels={l: int((t.label == l).sum()) for l in LABELS}, defects=count(t.defect[t.label == 'anomaly']), sizes=count(s['size'][ok]), formats=count(s.format[ok]), modes=count(s['mode'][ok]),
                 masks=int((t.mask_path != '').sum()), splits=count(t.split[t.split != '']), findings=[f for find in FINDERS for f in find(t, s, looks, source)])
 
-# %% ../nbs/07a_check.ipynb #14910ada
+# %% ../nbs/07a_check.ipynb #9466dd6e
 def check_text(
     c,        # From `check`
     files=3,  # At most so many names for each finding

@@ -79,6 +79,7 @@ def _add_train(verbs):
     p.add_argument('--head', choices=('patch', 'gap'), default='patch', help='patch: memory of good patches and patch heads (default); gap: VGG16 with global average pooling and CAM, the reference')
     p.add_argument('--folds', type=_count, help='only cross-validate, with this many folds: mean and spread, no model')
     p.add_argument('--with-feedback', nargs='?', const=True, metavar='STORE', help='learn from corrections too (default: those beside the photos)')
+    p.add_argument('--track', choices=('tensorboard', 'wandb'), help='losses and figures for TensorBoard or W&B too, in files beside the run (W&B offline; needs the package)')
     _add_common(p.add_argument_group('data and model'))
     _add_gap(p.add_argument_group('only for --head gap'))
 
@@ -127,9 +128,10 @@ def _train(a):
     from defect_nbdev.recipe import folds_run, folds_text, train_run
     out = a.out or f'runs/{Path(a.source).resolve().stem}' + ('-folds' if a.folds else '')
     kw, once = _options(a)
-    if a.folds and a.with_feedback: raise UserError('--folds does not take --with-feedback: leave one away.')
+    for k in ('with_feedback', 'track'):
+        if a.folds and getattr(a, k): raise UserError(f'--folds does not take --{k.replace("_", "-")}: leave one away.')
     if a.folds: return print(folds_text(folds_run(a.source, out, a.folds, **kw)) + f'\n\neach image: {out}/folds.csv')
-    print(metrics_text(train_run(a.source, out, box_thr=a.box_threshold, feedback=a.with_feedback, **kw, **once)))
+    print(metrics_text(train_run(a.source, out, box_thr=a.box_threshold, feedback=a.with_feedback, track=a.track, **kw, **once)))
     print(f'\nlook at it:  {out}/report.html\nnext:        defect predict {out} NEW_PHOTO_OR_FOLDER')
 
 # %% ../nbs/18_cli.ipynb #db4a73bb
@@ -170,7 +172,7 @@ def _threshold(a):
     from defect_nbdev.decide import decision_text
     rule = _rule(a)
     d = set_thresholds(a.model, not a.dry_run, **rule) if rule else load_info(a.model)['thresholds']
-    print(decision_text(d, load_info(a.model)['validation']['kind']))
+    print(decision_text(d, (load_info(a.model)['validation'] or dict(kind=''))['kind']))
     if rule: print('\nnothing was changed (--dry-run)' if a.dry_run else f'\nstored in {a.model}; see what it does: defect test {a.model} LABELLED_PHOTOS')
 
 # %% ../nbs/18_cli.ipynb #984bc0de
@@ -302,6 +304,7 @@ def main(argv=None):
     "The program `defect`; returns its exit code."
     import warnings; warnings.filterwarnings('ignore', category=FutureWarning); warnings.filterwarnings('ignore', category=DeprecationWarning)
     a = _parser().parse_args(argv)
+    for f in (sys.stdout, sys.stderr): getattr(f, 'reconfigure', lambda **k: None)(errors='backslashreplace')    # names of files may hold bytes that are no text
     try: return a.func(a) or 0
     except UserError as e: return _fail(str(e))
     except KeyboardInterrupt: return _fail('stopped; no unfinished file was left behind.', 130)

@@ -6,7 +6,7 @@
 __all__ = ['mcnemar', 'right', 'compare_table', 'compare', 'compare_text']
 
 # %% ../nbs/15a_compare.ipynb #c3e6a8fa
-import numpy as np, pandas as pd
+import numpy as np
 from scipy.stats import binomtest
 from .guard import UserError
 from .inspector import Inspector

@@ -71,23 +71,24 @@ def with_feedback(
     "The table with the last word about each photo."
     last, sha = latest(f).set_index('sha256'), pd.Series([sha256(p) for p in t.path], index=t.index)
     hit = sha.isin(last.index); t = t.assign(corrected=hit.values)
-    for c in ('label', 'defect'): t.loc[hit, c] = [_said(last.loc[s], c) for s in sha[hit]]
+    said = last.loc[sha[hit]]; old = t.defect.where(t.label == 'anomaly', '')[hit]
+    t.loc[hit, 'defect'] = [_type(l, d or o) for l, d, o in zip(said.label, said.defect, old)]; t.loc[hit, 'label'] = said.label.values
     t.loc[hit & (t.label == 'good'), 'mask_path'] = ''
     new = last[~last.index.isin(sha)]
     if gone := [p for p in new.path if not Path(p).is_file()]: raise UserError(f'{len(gone)} photos of the feedback do not exist any more, first {gone[0]}: put them back, or train without feedback.')
-    more = pd.DataFrame([dict.fromkeys(COLUMNS, '') | dict(path=r.path, label=r.label, defect=_said(r, 'defect'), corrected=True) for r in new.itertuples()], columns=t.columns)
+    more = pd.DataFrame([dict.fromkeys(COLUMNS, '') | dict(path=r.path, label=r.label, defect=_type(r.label, r.defect), corrected=True) for r in new.itertuples()], columns=t.columns)
     return pd.concat([t, more], ignore_index=True) if len(more) else t
 
-def _said(r, c): return r.label if c == 'label' or not r.defect else r.defect
+def _type(label, defect): return label if label == 'good' or not defect else defect
 
 # %% ../nbs/04a_feedback.ipynb #f1c881a0
 def split_with_feedback(
     t,  # From `with_feedback`
     test=.2, seed=0,
-)->pd.DataFrame: # With `split`: test or train
+)->pd.DataFrame: # With `split` filled
     "Set a test part aside that holds no corrected part and no twin of one."
     base = split(t[~t.corrected], test, 0., seed)
-    out = pd.concat([base.assign(split=base.split.where(base.split == 'test', 'train')), t[t.corrected].assign(split='train')], ignore_index=True)
+    out = pd.concat([base, t[t.corrected].assign(split='train')], ignore_index=True)
     g = together(out)
     out.loc[(out.split == 'test') & np.isin(g, g[out.corrected.values]), 'split'] = 'train'
     return out

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
 from .decide import apply_temperature, cuts, ece, reliability
-from .show import COLORS, grid
+from .show import grid
 
 # %% ../nbs/16_figures.ipynb #303ef1cb
 def _order(verdicts, truths, n):

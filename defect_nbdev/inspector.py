@@ -111,7 +111,7 @@ class Inspector:
         self.net = self.net.to(self.device); self.bs = bs
         t = self.info['thresholds']
         self.review, self.threshold = by_hand((t.get('review', t['fail']), t['fail']) if threshold is None else threshold)
-        self.temperature = self.info.get('temperature', 1.)
+        self.temperature = self.info['temperature']
     def __repr__(self): return f"Inspector({self.info['net']['backbone']}, {self.info['explainer']}, PASS below {self.review:.3g}, FAIL from {self.threshold:.3g}, {self.device})"
     def label(self, p): "PASS, REVIEW or FAIL for a probability."; return 'FAIL' if p >= self.threshold else 'REVIEW' if p >= self.review else 'PASS'
 

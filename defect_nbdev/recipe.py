@@ -8,7 +8,6 @@ __all__ = ['HEADS', 'DEMO_NEXT', 'report', 'place_section', 'evaluate', 'check_r
            'demo_sample', 'demo']
 
 # %% ../nbs/17_recipe.ipynb #702b1e8d
-import json
 from contextlib import nullcontext
 from pathlib import Path
 import numpy as np, pandas as pd, torch
@@ -22,9 +21,9 @@ from .data import defect_dls, show_mean
 from .explain import fit_heat_scale
 from .faithfulness import BASELINES, deletion_insertion, random_heat
 from .guard import UserError, check_folder, new_file, new_folder, sha256, to_json
-from .images import is_image, read_image, stack_images
+from .images import find_images, is_image, read_image, stack_images
 from .inspector import Inspector, list_images
-from .metrics import fold_summary, image_metrics, metrics_text
+from .metrics import image_metrics
 from .feedback import read_feedback, split_with_feedback, store_of, with_feedback
 from .figures import confusion_figure, contact_sheet
 from .localise import localisation
@@ -33,6 +32,7 @@ from .samples import elpv_samples, samples
 from .show import grid, png, show_part
 from .patch_train import fit_patches, patch_folds
 from .split import split
+from .track import TrackEpochs, track_history, track_result, tracking
 from .train import cross_validate, defect_learner
 
 # %% ../nbs/17_recipe.ipynb #1d451e14
@@ -47,13 +47,16 @@ def report(
     "HTML page of verdicts."
     bad, ok = [v for v in vs if v.error], [v for v in vs if not v.error]
     if not ok: raise UserError(f'None of the {len(vs)} images can be read, first: {vs[0].error}')
-    said = f'{len(ok)} parts, {Path(name).name}. ' + (f'{len(bad)} photos could not be read. ' if bad else '') + f"Rule of the thresholds: {info['thresholds']['rule']}."
-    own = [('How the thresholds were chosen', decision_section(info)), *training_section(info), ('Model', model_section(info))] + ([('Not read', '\n'.join(v.error for v in bad))] if bad else []) + ([('Next', more)] if more else [])
+    said = f'{len(ok)} parts, {Path(name).name}. ' + (f'{len(bad)} photos could not be read. ' if bad else '') + _rule_of(ok[0], info['thresholds'])
+    own = [("How the model's own thresholds were chosen", decision_section(info)), *training_section(info), ('Model', model_section(info))] + ([('Not read', '\n'.join(v.error for v in bad))] if bad else []) + ([('Next', more)] if more else [])
     if t is None: return html_report(name, ok, None, [*sections, *own], said)
     r = t.set_index('path').loc[[v.path for v in ok]].reset_index(); y = (r.label == 'anomaly').values
-    return html_report(name, ok, dict(zip(r.path, zip(r.label, r.defect))), [*place_section(ok, r), *curve_sections(y, np.array([v.p_anomaly for v in ok]), info.get('temperature', 1.)), *sections, *own], said)
+    return html_report(name, ok, dict(zip(r.path, zip(r.label, r.defect))), [*place_section(ok, r), *curve_sections(y, np.array([v.p_anomaly for v in ok]), info['temperature']), *sections, *own], said)
+def _rule_of(v, t):
+    "Where a verdict's thresholds come from."
+    return f"Rule of the thresholds: {t['rule']}." if (v.review, v.threshold) == (t['review'], t['fail']) else f"Thresholds given for this page, not the model's own: PASS below {v.review:.4g}, FAIL from {v.threshold:.4g}."
 
-# %% ../nbs/17_recipe.ipynb #08bc4cb6
+# %% ../nbs/17_recipe.ipynb #d5db12c1
 def place_section(vs, t)->list:
     "Heat and boxes against masks; empty where there are none."
     use = ((t.label == 'good') | (t.mask_path != '')).values
@@ -64,7 +67,7 @@ def place_section(vs, t)->list:
     return [('Place', {'pixel AUROC': f('pixel_auroc'), 'AUPRO up to 30 % false pixels': f('aupro'), 'MaxBoxAccV2': f('max_box_acc'), 'hottest point on a defect': f('pointing'),
         'boxes right from IoU 0.3 on': f"recall {f('box_recall_30')}, precision {f('box_precision_30')}, F1 {f('box_f1_30')}", 'good parts with a box': f('good_boxed'), 'counted on': f'{int((t.mask_path != "").sum())} masks, {int((t.label == "good").sum())} good parts'})]
 
-# %% ../nbs/17_recipe.ipynb #d5db12c1
+# %% ../nbs/17_recipe.ipynb #411e5b72
 def evaluate(
     inspector:Inspector,
     t:pd.DataFrame, # Samples table; every row is inspected
@@ -85,7 +88,7 @@ def evaluate(
         with new_file(out/file) as f: f.write_bytes(data)
     return m
 
-# %% ../nbs/17_recipe.ipynb #70d84a12
+# %% ../nbs/17_recipe.ipynb #3e3f13f1
 def check_run(
     source,
     out=None, # Folder for `check.json` and `check.html`; None: nothing is written
@@ -98,10 +101,10 @@ def check_run(
     bad = {p for f in c['findings'] if f['kind'] == 'unreadable' for p in f['files']}
     t = samples(source, strict=False, **kwargs); t = t[~t.path.isin(bad)]
     for file, data in (('check.json', to_json(c)), ('check.html', _check_page(Path(str(source)).name, c, t))):
-        with new_file(Path(out)/file) as f: f.write_text(data)
+        with new_file(Path(out)/file) as f: f.write_text(data, encoding='utf-8')
     return c
 
-# %% ../nbs/17_recipe.ipynb #3e3f13f1
+# %% ../nbs/17_recipe.ipynb #b6aa2fec
 def _check_page(name, c, t):
     means = [('Mean images', (png(show_mean(t)), 'Mean good part and mean anomaly: where they differ as a whole, a network may learn that difference and not the defect.'))] if len(t) else []
     pairs = [f for f in c['findings'] if f['kind'] in ('copies', 'contradictory', 'near copies', 'leak')]
@@ -112,12 +115,13 @@ def _row(files, cols=6):
     for ax, p in zip(axs, files): show_part(read_image(p), ax, Path(p).name[-24:])
     return fig
 
-# %% ../nbs/17_recipe.ipynb #8c4318e4
+# %% ../nbs/17_recipe.ipynb #cd2c0836
 def train_patch(
     t,            # Samples table
     test=.2,      # Share set aside for the figures
     seed=0, bar=True,
     record=None,  # CSV file for the losses
+    tr=None,      # From `tracking`
     **kwargs,     # To `fit_patches`: size, weight, steps, backbone, weights
 ):                # A `PatchLearner`
     "Split and fit patches; no validation part, since each photo is judged by a head that has not seen it."
@@ -126,26 +130,28 @@ def train_patch(
     _check(t)
     learn = fit_patches(t, seed=seed, bar=bar, **kwargs)
     if record: learn.history.to_csv(record, index=False)
+    if tr: track_history(tr, learn.history)
     return learn
 
-# %% ../nbs/17_recipe.ipynb #cd2c0836
+# %% ../nbs/17_recipe.ipynb #61674507
 def train_gap(
     t, bar=True,
     epochs=10,
     dls_kw=None,  # To `defect_dls`: size, bs, aug, test, valid, seed
     record=None,  # CSV file that grows by a line with each epoch
-    cbs=None,     # More fastai callbacks, for example `TensorBoardCallback`
+    tr=None,      # From `tracking`
+    cbs=None,     # More fastai callbacks
     **kwargs,     # To `defect_learner`: backbone, weights, outputs, weight, lr, stop, cache ...
 ):                # A fitted `DefectLearner`
     "Split and fit VGG16-GAP."
     dls = defect_dls(t, **(dls_kw or {}))
     if bar: print(_parts(dls.table), flush=True)
     _check(dls.table)
-    learn = defect_learner(dls, cbs=[*([CSVLogger(Path(record).resolve())] if record else []), *(cbs or [])], **kwargs)
+    learn = defect_learner(dls, cbs=[*([CSVLogger(Path(record).resolve())] if record else []), *([TrackEpochs(tr)] if tr else []), *(cbs or [])], **kwargs)
     with nullcontext() if bar else learn.no_bar(), nullcontext() if bar else learn.no_logging(): learn.fit(epochs)
     return learn
 
-# %% ../nbs/17_recipe.ipynb #61674507
+# %% ../nbs/17_recipe.ipynb #c3337a08
 HEADS = dict(patch=(train_patch, patch_folds), gap=(train_gap, cross_validate))
 
 def head_functions(head):
@@ -157,7 +163,7 @@ def _check(t):
     "Test photos are read at the end: find out now whether they can be."
     for p in t.path[t.split == 'test']: read_image(p)
 
-# %% ../nbs/17_recipe.ipynb #e85b080f
+# %% ../nbs/17_recipe.ipynb #123836ac
 def _parts(t):
     n = t.groupby(['split', 'label']).size().unstack(fill_value=0)
     return ', '.join(f"{s} {n.loc[s].sum()} ({n.loc[s].get('good', 0)} good, {n.loc[s].get('anomaly', 0)} anomaly)" for s in ('train', 'valid', 'test') if s in n.index)
@@ -168,7 +174,7 @@ def _corrected(t, store, kw, bar):
     if bar: print(f'{t.corrected.sum()} corrected parts from {store} are learned from')
     return split_with_feedback(t, kw.get('test', .2), kw.get('seed', 0))
 
-# %% ../nbs/17_recipe.ipynb #280c93fe
+# %% ../nbs/17_recipe.ipynb #4a838eef
 def _finish(f, learn, source, box_thr, name, more, bar):
     "Bundle and test of a learner, into the folder f."
     info = model_info(learn, fit_heat_scale(learn))
@@ -180,7 +186,7 @@ def _finish(f, learn, source, box_thr, name, more, bar):
     (f/BUNDLE/INFO).write_text(to_json(load_info(f/BUNDLE) | dict(metrics=m)))
     return m
 
-# %% ../nbs/17_recipe.ipynb #4a838eef
+# %% ../nbs/17_recipe.ipynb #1b03586e
 def train_run(
     source,         # Anything that `samples` takes
     out,            # Folder of the run
@@ -190,19 +196,22 @@ def train_run(
     samples_kw=None,# To `samples`: good, group
     box_thr=None,   # Heat from which a pixel is framed; None: what training found, or 0.8 for gap
     feedback=None,  # Learn from corrections: a feedback store, or True for the one beside the photos
+    track=None,     # `'tensorboard'` or `'wandb'`: losses and figures there too, in files beside `out`
     more='',
     **kwargs,       # To `train_patch` or `train_gap`
 )->dict:            # `image_metrics` of the test part
     "Train, save the bundle, test it, write the results; `out` appears when all is done."
-    out = Path(out); check_folder(out, f'{BUNDLE}/{INFO}', force)
+    out, name = Path(out), name or Path(str(source)).name; check_folder(out, f'{BUNDLE}/{INFO}', force)
     t = samples(source, **(samples_kw or {}))
     if feedback: t = _corrected(t, store_of(source) if feedback is True else feedback, kwargs.get('dls_kw') or kwargs, bar)
-    with new_folder(out, f'{BUNDLE}/{INFO}', force) as f:
-        learn = head_functions(head)[0](t, bar=bar, record=f/'history.csv', **kwargs)
-        m = _finish(f, learn, source, box_thr, name or Path(str(source)).name, more, bar)
+    with tracking(track, out, kwargs | dict(head=head, parts=name)) as tr, new_folder(out, f'{BUNDLE}/{INFO}', force) as f:
+        learn = head_functions(head)[0](t, bar=bar, record=f/'history.csv', tr=tr, **kwargs)
+        m = _finish(f, learn, source, box_thr, name, more, bar)
+        if tr: track_result(tr, m)
+        if tr and bar: print(f'tracked; look at it with  {tr.hint}')
     return m
 
-# %% ../nbs/17_recipe.ipynb #30c74fd0
+# %% ../nbs/17_recipe.ipynb #1b85e768
 def _unseen(inspector, t, source, include_seen):
     "Leave out what the model was trained on; also the number of those."
     known = set(inspector.info.get('data', {}).get('seen', []))
@@ -211,7 +220,7 @@ def _unseen(inspector, t, source, include_seen):
     if t.empty: raise UserError(f'All {len(seen)} images of {source} were used to train this model: give new ones, or add --include-seen to test on them all the same.')
     return t.reset_index(drop=True), int(seen.sum())
 
-# %% ../nbs/17_recipe.ipynb #1b85e768
+# %% ../nbs/17_recipe.ipynb #584f65e3
 def test_run(
     bundle,          # A bundle, or the folder of a run
     source,          # Anything that `samples` takes
@@ -228,7 +237,7 @@ def test_run(
     with tempfile.TemporaryDirectory() if out is None else nullcontext(out) as o: m = evaluate(inspector, t, o, Path(str(source)).name, progress=bar)
     return m | dict(seen=seen)
 
-# %% ../nbs/17_recipe.ipynb #8a8c8197
+# %% ../nbs/17_recipe.ipynb #79ce5ec1
 def report_run(
     bundle,         # A bundle, or the folder of a run
     source,         # Anything that `samples` takes, or photos without labels: a folder that holds images itself
@@ -248,9 +257,10 @@ def report_run(
     return Path(out)
 
 def _plain_photos(source):
-    p = Path(str(source)); return p.is_dir() and any(f.is_file() and is_image(f) for f in p.iterdir())
+    "Does a folder hold images itself, and none in folders that could be classes?"
+    p = Path(str(source)); return p.is_dir() and any(f.is_file() and is_image(f) for f in p.iterdir()) and not any(d.is_dir() and find_images(d) for d in p.iterdir())
 
-# %% ../nbs/17_recipe.ipynb #9786fdf2
+# %% ../nbs/17_recipe.ipynb #57680cf5
 def compare_run(
     old, new,    # Folders of runs, or bundles
     source=None, # Anything that `samples` takes; None: the test part of the new run
@@ -269,7 +279,7 @@ def _test_part(run):
     if gone: raise UserError(f'{len(gone)} photos of {f} are not there any more, first {gone[0]}: name labelled photos.')
     return pd.DataFrame(dict(path=t.path, label=t.label, defect=t.label))
 
-# %% ../nbs/17_recipe.ipynb #3af60ce1
+# %% ../nbs/17_recipe.ipynb #e7a03ba0
 def faithfulness_section(inspector, vs, n=4, bar=True, steps=10)->list:
     "Deletion and insertion of the heat and of random heat, mean over the n surest anomalies; empty if nothing fails."
     vs = sorted((v for v in vs if v.label == 'FAIL'), key=lambda v: -v.p_anomaly)[:n]
@@ -281,7 +291,7 @@ def faithfulness_section(inspector, vs, n=4, bar=True, steps=10)->list:
     text = {f'{k}, {b} as background': 'deletion {:.3f}, insertion {:.3f}'.format(*np.mean(r, 0)) for (b, k), r in rows.items()}
     return [('Does the network agree with its heat?', {'asked of': f'{len(vs)} anomalies; lower is better for deletion, higher for insertion'} | text)]
 
-# %% ../nbs/17_recipe.ipynb #252c6e65
+# %% ../nbs/17_recipe.ipynb #a5ca847e
 def folds_run(
     source, out, k=5, head='patch', force=True, bar=True, samples_kw=None, **kwargs, # To `patch_folds` or `cross_validate`
 )->dict:   # As `cross_validate`
@@ -299,7 +309,7 @@ def folds_text(r)->str:
     pooled = lambda k: f"{100*s[k]['rate']:.1f} %   {s[k]['count']} of {s[k]['of']}   95 % interval {100*s[k]['interval'][0]:.1f} .. {100*s[k]['interval'][1]:.1f} %"
     return '\n'.join([f"{s['accuracy']['n']} folds, mean +- standard deviation"] + [f'{n:18} {row(k)}' for n, k in (('accuracy', 'accuracy'), ('balanced accuracy', 'balanced_accuracy'), ('AUROC', 'auroc'))] + [f'{k:18} {pooled(k)}' for k in ('escape', 'overkill')])
 
-# %% ../nbs/17_recipe.ipynb #708f0d0b
+# %% ../nbs/17_recipe.ipynb #e8937841
 def demo_sample(n=400)->pd.DataFrame:
     "A samples table of `n` certain ELPV cells, stratified by defect type, the same on every machine."
     t = elpv_samples()

@@ -16,15 +16,17 @@ from .decide import decision_text
 from .explain import upsample
 from .figures import learning_figure, reliability_figure, roc_pr_figure
 from .inspector import Verdict, shown_scale
-from .metrics import metrics_text
 from .show import COLORS, png
 
 # %% ../nbs/16a_report.ipynb #9a93c29d
 INFERNO = (matplotlib.colormaps['inferno'](np.linspace(0, 1, 256))[:, :3]*255).astype(np.float32)
 
-def overlay(v:Verdict, side=160)->Image.Image:
-    "Photo with heat and boxes; the longer side has `side` pixels."
-    im = v.image.copy(); im.thumbnail((side, side)); h, w = im.height, im.width
+def overlay(
+    v:Verdict,
+    im,        # The photo, at the size that is wanted
+)->Image.Image:
+    "Photo with heat and boxes."
+    w, h = im.size
     s = scale_heat(upsample(v.raw, (h, w)), shown_scale(v.scale, v.label))[..., None]
     a = .75*np.sqrt(s)
     out = Image.fromarray(((1 - a)*np.asarray(im, np.float32) + a*INFERNO[(s[..., 0]*255).astype(int)]).round().astype(np.uint8))
@@ -36,7 +38,7 @@ def overlay(v:Verdict, side=160)->Image.Image:
 
 def tile(v:Verdict, side=160, quality=78)->str:
     "Photo and overlay as the `data:` address of a JPEG."
-    o, f = overlay(v, side), io.BytesIO(); im = v.image.resize(o.size)
+    im, f = v.image.copy(), io.BytesIO(); im.thumbnail((side, side)); o = overlay(v, im)
     both = Image.new('RGB', (2*o.width + 4, o.height), 'white'); both.paste(im, (0, 0)); both.paste(o, (o.width + 4, 0)); both.save(f, 'JPEG', quality=quality)
     return 'data:image/jpeg;base64,' + base64.b64encode(f.getvalue()).decode()
 
@@ -56,8 +58,9 @@ def _html(c):
 CSP = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"    # the browser itself sees to it that nothing is fetched
 
 def _document(title, body, css=CSS):
-    return (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{CSP}"><meta name="viewport" content="width=device-width,initial-scale=1">'
+    doc = (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{CSP}"><meta name="viewport" content="width=device-width,initial-scale=1">'
             f'<title>{html.escape(title)}</title><style>{css}</style></head><body><h1>{html.escape(title)}</h1>{body}</body></html>')
+    return doc.encode('utf-8', 'replace').decode()                        # a file's name may hold bytes that are no text
 
 def _sections(sections): return ''.join(f'<section><h2>{html.escape(h)}</h2>{_html(c)}</section>' for h, c in sections)
 
@@ -79,9 +82,9 @@ dialog{max-width:95vw;border:1px solid var(--line);border-radius:.5rem;backgroun
 @media(max-width:40rem){.bar{position:static;grid-template-columns:1fr auto;grid-auto-flow:dense}.bar input[type=range]{grid-column:1/-1}} @media print{.bar,.more{display:none}body{max-width:none}}"""
 
 BODY = """<p id="said"></p><form class="bar" aria-label="Thresholds" onsubmit="return false"><label for="hi">FAIL from</label><input type="range" id="hi" min="0"><output id="hiv" for="hi"></output>
-<label for="lo">PASS below</label><input type="range" id="lo" min="0"><output id="lov" for="lo"></output><div class="wide"><label><input type="checkbox" id="one"> one threshold, nothing to REVIEW</label> <button type="button" id="back">back to the model's own</button></div></form>
+<label for="lo">PASS below</label><input type="range" id="lo" min="0"><output id="lov" for="lo"></output><div class="wide"><label><input type="checkbox" id="one"> one threshold, nothing to REVIEW</label> <button type="button" id="back">back to the start</button></div></form>
 <div class="two"><section><h2>Verdicts</h2><table id="sum" aria-live="polite"></table></section><section id="curves"><h2>What each threshold would do</h2><svg id="svg" viewBox="0 0 420 230" role="img"></svg></section></div>
-<section id="types"><h2>Types of defects</h2><table id="typ"></table></section><section id="parts"><h2>Parts</h2><p>Left the photo, right heat and boxes as the model's own thresholds give them: one scale for all parts, half as strong where a part passes. The hardest parts of each group come first. Choose one to enlarge it.</p><div id="gal"></div></section><!--static--><dialog id="dlg"></dialog>"""
+<section id="types"><h2>Types of defects</h2><table id="typ"></table></section><section id="parts"><h2>Parts</h2><p>Left the photo, right heat and boxes at the thresholds that the page opened with: one scale for all parts, half as strong where a part passes. The hardest parts of each group come first. Choose one to enlarge it.</p><div id="gal"></div></section><!--static--><dialog id="dlg"></dialog>"""
 
 # %% ../nbs/16a_report.ipynb #74f7e7ce
 SCRIPT = """'use strict';
@@ -89,7 +92,7 @@ const D = JSON.parse(document.getElementById('data').textContent), P = D.parts, 
 const known = P.some(q => q.y !== null), SIGN = {PASS: '\\u2713 PASS', REVIEW: '? REVIEW', FAIL: '\\u2717 FAIL'};
 const clip = p => Math.min(Math.max(p, 1e-7), 1 - 1e-7), logit = p => Math.log(clip(p)/(1 - clip(p))), expit = z => 1/(1 + Math.exp(-z));
 const el = (tag, props, ...kids) => { const e = Object.assign(document.createElement(tag), props || {}); e.append(...kids); return e; };
-// every threshold that makes a difference, and the model's own
+// every threshold that makes a difference, and those that the page opens with
 const u = [...new Set(P.map(q => q.p))].sort((a, b) => a - b), mid = u.slice(1).map((p, i) => expit((logit(p) + logit(u[i]))/2));
 const cut = [...new Set([0, ...mid, 1, D.lo, D.hi])].sort((a, b) => a - b);
 let lo = cut.indexOf(D.lo), hi = cut.indexOf(D.hi);
@@ -113,8 +116,9 @@ function types() {
   $('typ').replaceChildren(el('tr', {}, ...['type', 'PASS', 'REVIEW', 'FAIL', 'all'].map(h => el('th', {scope: 'col'}, h))), ...rows.map(([d, c, n]) => el('tr', {}, el('th', {scope: 'row'}, d), ...['PASS', 'REVIEW', 'FAIL'].map(l => el('td', {}, `${c[l]} (${Math.round(100*c[l]/n)} %)`)), el('td', {}, String(n)))));
 }
 function curves() {
-  const bad = P.filter(q => q.y === 1).map(q => q.p), good = P.filter(q => q.y === 0).map(q => q.p), X = t => 40 + 370*t, Y = v => 195 - 180*v, line = f => cut.map((t, i) => (i ? `H${X(t).toFixed(1)}V` : `M${X(t).toFixed(1)} `) + Y(f(t)).toFixed(1)).join('');
-  const esc = t => bad.filter(p => p < t).length/Math.max(1, bad.length), ovk = t => good.filter(p => p >= t).length/Math.max(1, good.length), tick = [0, .25, .5, .75, 1];
+  const sorted = y => P.filter(q => q.y === y).map(q => q.p).sort((a, b) => a - b), bad = sorted(1), good = sorted(0), X = t => 40 + 370*t, Y = v => 195 - 180*v, line = f => cut.map((t, i) => (i ? `H${X(t).toFixed(1)}V` : `M${X(t).toFixed(1)} `) + Y(f(t)).toFixed(1)).join('');
+  const below = (a, t) => { let i = 0, j = a.length; while (i < j) { const m = (i + j) >> 1; if (a[m] < t) i = m + 1; else j = m; } return i/Math.max(1, a.length); };
+  const esc = t => below(bad, t), ovk = t => good.length ? 1 - below(good, t) : 0, tick = [0, .25, .5, .75, 1];
   let s = tick.map(v => `<path d="M40 ${Y(v)}H410" stroke="var(--line)"/><text x="34" y="${Y(v) + 4}" text-anchor="end">${100*v}%</text><text x="${X(v)}" y="212" text-anchor="middle">${v}</text>`).join('') + '<text x="225" y="228" text-anchor="middle">threshold (probability of anomaly)</text>';
   if (bad.length) s += `<path d="${line(esc)}" fill="none" stroke="var(--esc)" stroke-width="2.5"/><text x="405" y="${Y(esc(.97)) + 16}" text-anchor="end" fill="var(--esc)">escape</text>`;
   if (good.length) s += `<path d="${line(ovk)}" fill="none" stroke="var(--ovk)" stroke-width="2.5" stroke-dasharray="7 3"/><text x="${X(.03)}" y="${Math.max(12, Y(ovk(.02)) - 5)}" fill="var(--ovk)">overkill</text>`;
@@ -179,7 +183,7 @@ def model_section(
     "What made the verdicts, so that it can be made again."
     r, d = info['recipe'], info['data']
     return dict(network=f"{info['net']['backbone']}, {info['net'].get('head', 'gap')}, input {info['size']}", heatmap=info['explainer'], training=info['stopped'], settings=', '.join(f'{k} {v}' for k, v in r.items()),
-        data=f"{len(d['seen'])} photos, fingerprint {d['fingerprint'][:16]}", weights=f"SHA-256 {info['weights_sha256'][:16]}", temperature=f"{info.get('temperature', 1.):.3g}", boxes=', '.join(f'{k} {v}' for k, v in info['boxes'].items()),
+        data=f"{len(d['seen'])} photos, fingerprint {d['fingerprint'][:16]}", weights=f"SHA-256 {info['weights_sha256'][:16]}", temperature=f"{info['temperature']:.3g}", boxes=', '.join(f'{k} {v}' for k, v in info['boxes'].items()),
         versions=', '.join(f'{k} {v}' for k, v in info['versions'].items()))
 
 def curve_sections(
@@ -198,4 +202,4 @@ def training_section(info)->list:
 
 def decision_section(info):
     "Rule, thresholds and promises."
-    return decision_text(info['thresholds'], info['validation']['kind']) if info.get('validation') else info['thresholds']['rule']
+    return decision_text(info['thresholds'], info['validation']['kind'])

@@ -1,5 +1,5 @@
 "Folders from which not everything can be computed: what can be is, and the rest is said."
-import json, shutil
+import json, os, shutil
 from conftest import refused
 
 def copy(paths, folder):
@@ -36,3 +36,32 @@ def test_feedback_on_data_that_has_moved(defect, run, washer, tmp_path):
     r = defect('feedback', 'add', copy_of, photo, '--should-be', 'anomaly', '--store', tmp_path/'said.sqlite'); assert r.returncode == 0 and (tmp_path/'said.sqlite').exists()
     refused(defect('feedback', 'add', copy_of, tmp_path/'gone.png', '--should-be', 'good', '--store', tmp_path/'said.sqlite'), 'gone.png')
     r = defect('feedback', 'list', copy_of, '--store', tmp_path/'said.sqlite'); assert r.returncode == 0 and 'anomaly' in r.stdout and len(r.stdout.splitlines()) == 2
+
+def test_names_that_are_no_text(defect, run, washer, tmp_path):
+    "File names of Linux may hold any bytes."
+    for label, source in (('good', 'train/good'), ('bad', 'test/scratch')):
+        folder = tmp_path/'odd'/label; folder.mkdir(parents=True)
+        for i, p in enumerate(sorted((washer/source).iterdir())[:4]): shutil.copyfile(p, os.fsencode(folder) + b'/\xff%d.png' % i)
+    with open(os.fsencode(tmp_path/'odd/bad') + b'/\xfetorn.png', 'wb') as f: f.write(b'PNG')
+    r = defect('check', tmp_path/'odd', '-o', tmp_path/'c'); assert r.returncode == 1 and 'unreadable' in (tmp_path/'c/check.html').read_text(encoding='utf-8') and (tmp_path/'c/check.json').exists()
+    r = defect('report', run, tmp_path/'odd', '--include-seen', '-o', tmp_path/'r.html'); assert r.returncode == 0, r.stderr
+    assert '1 photos could not be read' in (tmp_path/'r.html').read_text(encoding='utf-8')
+    r = defect('predict', run, tmp_path/'odd', '-o', tmp_path/'p'); assert r.returncode == 1 and '1 ERROR' in r.stdout, r.stderr
+
+def test_thresholds_that_make_no_sense(defect, run, tmp_path):
+    copy_of = tmp_path/'run'; shutil.copytree(run, copy_of)
+    for args, word in ((('--max-escape', '5%', '--confidence', '1'), 'confidence'), (('--at', '.5', '.2'), 'ascending'), (('--max-escape', '0', '--review', '0', '--f1'), 'Give one rule')):
+        refused(defect('threshold', copy_of, *args), word)
+    r = defect('threshold', copy_of, '--max-escape', '0'); assert r.returncode == 0 and 'No number of parts can promise' in r.stdout, r.stdout + r.stderr
+
+def test_no_validation_part(defect, washer, tmp_path):
+    r = defect('train', washer, '-o', tmp_path/'run', '--head', 'gap', '--epochs', 1, '--size', 96, '--valid', 0); assert r.returncode == 0, r.stderr
+    refused(defect('threshold', tmp_path/'run', '--max-escape', '5%'), 'validation')
+    r = defect('threshold', tmp_path/'run', '--at', '.2', '.7'); assert r.returncode == 0, r.stderr
+    assert defect('threshold', tmp_path/'run').returncode == 0 and defect('report', tmp_path/'run', washer, '-o', tmp_path/'r.html').returncode == 0
+
+def test_tracked_run(defect, washer, tmp_path):
+    for head in (('--head', 'gap', '--epochs', 1, '--size', 96), ('--size', 96)):
+        r = defect('train', washer, '-o', tmp_path/'runs/mine', '--force', '--track', 'tensorboard', *head); assert r.returncode == 0 and 'tensorboard --logdir' in r.stdout, r.stderr
+    assert len(list((tmp_path/'runs/tensorboard').glob('mine-*'))) == 2
+    refused(defect('train', washer, '--folds', 2, '--track', 'wandb'), '--track')

@@ -54,6 +54,12 @@ def test_slider_changes_the_table(visit):
     page.locator('#back').click(); assert numbers(page) == before
     quiet(page)
 
+def test_intervals_are_those_of_the_program(visit):
+    from defect_nbdev.metrics import wilson
+    page = visit('labelled.html'); found = re.findall(r'(\d+) of (\d+) [^:]*: [\d.]+ %, 95 % interval ([\d.]+) % to ([\d.]+) %', numbers(page))
+    assert len(found) == 2, numbers(page)                                                                       # escape and overkill
+    for k, n, a, b in found: assert [float(a)/100, float(b)/100] == pytest.approx(wilson(int(k), int(n))[1:], abs=6e-4)
+
 def test_galleries_load_and_enlarge(visit):
     page = visit('labelled.html'); page.locator('#gal img').first.wait_for()
     for i in page.locator('#gal img').all():

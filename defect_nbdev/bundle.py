@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from .decide import apply_temperature, decide, fit_temperature
 from .guard import UserError, new_file, new_folder, sha256, to_json
+from .metric import metric_net
 from .model import defect_net
 from .patch_train import box_threshold
 from .patches import patch_net
@@ -60,7 +61,7 @@ def model_info(
 )->dict:
     "Everything about a trained model except its weights."
     t, (v, temperature) = learn.table, _validation(learn)
-    return dict(schema=SCHEMA, classes=['good', 'anomaly'], net=learn.model.config, size=learn.size, frozen=_frozen(learn), explainer=learn.model.config.get('head', 'cam'),
+    return dict(schema=SCHEMA, classes=['good', 'anomaly'], net=learn.model.config, size=learn.size, frozen=_frozen(learn), explainer=learn.explainer, explain=learn.explain_kw,
         heat_scale=list(scale) if scale else None, boxes=boxes or getattr(learn, 'boxes', dict(thr=.8, min_area=4)), temperature=temperature, validation=v, thresholds=decide(*_scores(v)),
         recipe=learn.recipe, stopped=learn.stopped, epochs=learn.epochs, history=learn.history.astype(float).round(6).to_dict('list'), data=_data(t),
         versions={p: version(p) for p in ('torch', 'torchvision', 'fastai', 'numpy', 'pillow')} | {'defect_nbdev': _version()}, metrics={})
@@ -110,13 +111,13 @@ def load_bundle(path):
         net = _network(weights='imagenet' if info['frozen'] else None, **info['net'])
         w = {k: v.float() if v.is_floating_point() else v for k, v in load_file(path/MODEL).items()}
         bad = net.load_state_dict(w, strict=False)
-    except (SafetensorError, RuntimeError, TypeError) as e: raise UserError(f'{path} is damaged ({str(e).splitlines()[0]}): train again or copy it again.') from e
+    except (SafetensorError, RuntimeError, TypeError, KeyError) as e: raise UserError(f'{path} is damaged ({str(e).splitlines()[0]}): train again or copy it again.') from e
     if bad.unexpected_keys or any(not (info['frozen'] and k.startswith('prefix.')) for k in bad.missing_keys): raise UserError(f'{path/MODEL} does not fit the network that {INFO} describes: copy the bundle again.')
     return net.eval(), info
 
-def _network(head='cam', **config): return patch_net(**config) if head == 'patch' else defect_net(**config)
+def _network(head='gap', **config): return dict(patch=patch_net, metric=metric_net, gap=defect_net)[head](**config)
 
-# %% ../nbs/13_bundle.ipynb #76ced031
+# %% ../nbs/13_bundle.ipynb #d10efbf9
 def set_thresholds(
     path,      # A bundle, or the folder of a run
     save=True, # Write them into the bundle?

@@ -9,7 +9,7 @@ __all__ = ['AUGMENTATIONS', 'PartImage', 'Squish', 'augmentations', 'defect_bloc
 # %% ../nbs/07_data.ipynb #13e750de
 import numpy as np, pandas as pd, torch
 from fastai.data.all import *
-from fastai.vision.augment import Dihedral, Flip, Rotate
+from fastai.vision.augment import AffineCoordTfm, Dihedral, Flip, Rotate, affine_mat
 from fastai.vision.core import PILImage, TensorImage
 from fastai.vision.data import ImageBlock
 from .guard import UserError
@@ -29,8 +29,14 @@ class Squish(Transform):
     def encodes(self, x:PILImage): return type(x)(squish(x, self.size))
 
 # %% ../nbs/07_data.ipynb #4e071f8d
+def _shift_mat(x, by=.1):
+    "A shift of up to `by` of the picture along each side, another one for each picture."
+    d, one, zero = x.new_empty(2, len(x)).uniform_(-2*by, 2*by), x.new_ones(len(x)), x.new_zeros(len(x))      # the sides run from -1 to 1
+    return affine_mat(one, zero, d[0], zero, one, d[1])
+
 AUGMENTATIONS = dict(flip=lambda: Flip(), flip_vertical=lambda: Dihedral(p=.5, draw=2), dihedral=lambda: Dihedral(p=1.),
-                     rotate=lambda: Rotate(max_deg=180, p=1., pad_mode='border'), tilt=lambda: Rotate(max_deg=10, p=1., pad_mode='border'))
+                     rotate=lambda: Rotate(max_deg=180, p=1., pad_mode='border'), tilt=lambda: Rotate(max_deg=10, p=1., pad_mode='border'),
+                     shift=lambda: AffineCoordTfm(aff_fs=_shift_mat, pad_mode='border'))
 
 def augmentations(
     names=None, # `'flip+rotate'` or a list of names from `AUGMENTATIONS`; None or `''`: none
@@ -44,9 +50,11 @@ def augmentations(
 def defect_block(
     size=224, # Side of the square input, or (height, width)
     aug=None, # Names for `augmentations`
+    classes=LABELS, # Good first
+    by='label',     # Column that holds the class: `'label'` or `'defect'`
 )->DataBlock: # For a samples table with its `split` filled
-    "How a row of the samples table is read: x is `[3, size, size]` in 0..1, y is 0 (good) or 1 (anomaly)."
-    return DataBlock(blocks=(ImageBlock(PartImage), CategoryBlock(LABELS, sort=False)), get_x=ColReader('path'), get_y=ColReader('label'),
+    "How a row of the samples table is read: x is `[3, size, size]` in 0..1, y is 0 (good) or 1 (anomaly), or 1, 2 ... by type of defect."
+    return DataBlock(blocks=(ImageBlock(PartImage), CategoryBlock(classes, sort=False)), get_x=ColReader('path'), get_y=ColReader(by),
         splitter=lambda t: (np.flatnonzero(t.split == 'train').tolist(), np.flatnonzero(t.split == 'valid').tolist()),
         item_tfms=Squish(size), batch_tfms=augmentations(aug))
 
@@ -59,6 +67,7 @@ def defect_dls(
     test=.2,    # Share set aside by `split`, if the table is not split yet
     valid=.2,   # Share of the rest that watches the training; 0: none
     seed=0,     # For the split and for the order of the batches
+    by='label', # What is learned: good or anomaly; or `'defect'`: good or the type of defect
     num_workers=0, # Decoding processes; the cached features of `train` need none
     device=None,# None: the GPU if there is one
     **kwargs,   # To `samples`: good, group
@@ -66,12 +75,13 @@ def defect_dls(
     "Training and validation DataLoaders; every training image is used in every epoch."
     t = split(samples(source, **kwargs), test, valid, seed)
     rows = t[t.split != 'test'].reset_index(drop=True)
-    dls = defect_block(size, aug).dataloaders(rows, bs=bs, num_workers=num_workers, drop_last=False, device=device)
+    classes = LABELS if by == 'label' else ['good', *sorted(set(rows.defect[rows.label == 'anomaly']))]
+    dls = defect_block(size, aug, classes, by).dataloaders(rows, bs=bs, num_workers=num_workers, drop_last=False, device=device)
     dls.rng.seed(seed)
-    dls.table, dls.size, dls.aug, dls.seed = t, size, aug, seed
+    dls.table, dls.size, dls.aug, dls.seed, dls.by, dls.classes = t, size, aug, seed, by, classes
     return dls
 
-# %% ../nbs/07_data.ipynb #1796eb1a
+# %% ../nbs/07_data.ipynb #5b5e8bed
 def class_weights(
     rule='1:3', # `'good:anomaly'`, `'balanced'`, or two numbers
     labels=(),  # Labels of the training images, for `balanced`
@@ -85,7 +95,7 @@ def class_weights(
     if len(w) != 2 or min(w) <= 0: raise UserError(f"Class weights {rule!r} are not understood: write good:anomaly, for example 1:3, or balanced.")
     return torch.tensor(w)
 
-# %% ../nbs/07_data.ipynb #9b4cbe8e
+# %% ../nbs/07_data.ipynb #c903bef0
 def mean_image(
     t:pd.DataFrame, # Samples table
     size=224, n=200, # At most `n` images, evenly picked

@@ -15,9 +15,11 @@ from PIL import Image
 from .boxes import find_boxes, find_mask, scale_heat
 from .bundle import load_bundle, model_info
 from .decide import by_hand
-from .explain import fit_heat_scale, heatmap, upsample
+from .explain import SLOW, fit_heat_scale, heatmap, upsample
 from .guard import UserError
 from .images import find_images, read_image, stack_images
+from .model import anomaly_logit
+from .shap_heat import shap_cost
 from .show import COLORS, png, show_boxes, show_heat, show_part
 
 # %% ../nbs/14_inspector.ipynb #1dca04bd
@@ -105,6 +107,7 @@ class Inspector:
         threshold=None, # Probability from which a part fails, or (pass below, fail from); None: the model's own
         bs=8,           # Photos in a batch
         device=None,    # None: the GPU if there is one
+        **explain,      # Other settings of the explainer than the model's own: for SHAP max_evals, masker
     ):
         self.net, self.info = load_bundle(model) if isinstance(model, (str, Path)) else (model.model, model_info(model, fit_heat_scale(model)))
         self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
@@ -112,6 +115,7 @@ class Inspector:
         t = self.info['thresholds']
         self.review, self.threshold = by_hand((t.get('review', t['fail']), t['fail']) if threshold is None else threshold)
         self.temperature = self.info['temperature']
+        self.explain = self.info.get('explain', {}) | explain
     def __repr__(self): return f"Inspector({self.info['net']['backbone']}, {self.info['explainer']}, PASS below {self.review:.3g}, FAIL from {self.threshold:.3g}, {self.device})"
     def label(self, p): "PASS, REVIEW or FAIL for a probability."; return 'FAIL' if p >= self.threshold else 'REVIEW' if p >= self.review else 'PASS'
 
@@ -128,9 +132,26 @@ def _batch(self:Inspector, items):
     good = [im for _, im, e in read if e is None]
     if good:
         x = torch.from_numpy(stack_images(good, self.info['size'])).to(self.device, memory_format=torch.channels_last)
-        logit, heat = heatmap(self.net, x, self.info['explainer'])
-        out = iter(zip(good, torch.sigmoid(logit.double()/self.temperature).cpu().numpy(), heat.float().cpu().numpy()))
+        out = iter(zip(good, *(self._slow(x) if self.info['explainer'] in SLOW else self._heat(x))))
     for path, _, e in read: yield Verdict(path, error=e) if e else self._verdict(path, *next(out))
+
+@patch
+def _heat(self:Inspector, x):
+    "Probabilities `[B]` and heat of a batch."
+    logit, heat = heatmap(self.net, x, self.info['explainer'], **self.explain)
+    return torch.sigmoid(logit.double()/self.temperature).cpu().numpy(), heat.float().cpu().numpy()
+
+@patch
+def _slow(self:Inspector, x):
+    "The same where heat takes hundreds of passes: a part that passes is not explained and has none."
+    with torch.inference_mode(): p = torch.sigmoid(anomaly_logit(self.net(x)).double()/self.temperature).cpu().numpy()
+    return p, [np.zeros((1, 1), np.float32) if self.label(q) == 'PASS' else self._heat(o[None])[1][0] for q, o in zip(p, x)]
+
+@patch
+def cost(self:Inspector, n)->str:
+    "What explaining up to n parts takes, where it takes long; else ''."
+    if self.info['explainer'] != 'shap' or not n: return ''
+    return shap_cost(self.net, torch.rand(3, *np.broadcast_to(self.info['size'], 2)), n, self.explain.get('max_evals', 500)) + '; parts that pass are not explained'
 
 @patch
 def _verdict(self:Inspector, path, im, p, heat):

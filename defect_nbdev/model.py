@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BACKBONES', 'IMAGENET_STATS', 'DefectNet', 'layer', 'anomaly_logit', 'anomaly_probability', 'anomaly_weights',
-           'defect_net']
+           'defect_net', 'fill_net']
 
 # %% ../nbs/08_model.ipynb #c9c70a1e
 import urllib.error
@@ -33,29 +33,31 @@ def _resnet(name):
         return body, {f'layer{i}': 3+i for i in range(1, 5)}, 7, m.fc.in_features
     return make
 
-BACKBONES = dict(vgg16=_vgg16, resnet18=_resnet('resnet18'), resnet50=_resnet('resnet50'))
+BACKBONES = dict(vgg16=_vgg16, **{n: _resnet(n) for n in ('resnet18', 'resnet34', 'resnet50')})
 IMAGENET_STATS = [.485, .456, .406], [.229, .224, .225]      # of torchvision's own weights
 
 # %% ../nbs/08_model.ipynb #77b32e09
 class DefectNet(nn.Module):
     "Backbone -> global average pooling -> dense layer with two logits (good, anomaly) or one (anomaly)."
+    explainer = 'cam'     # The heat that is this network's own
     def __init__(self,
         backbone='vgg16', # One of `BACKBONES`
         outputs=2,        # 2: softmax over good, anomaly; 1: sigmoid of anomaly
         max_pool=False,   # The reference's extra 2x2 max pooling before the average? Its dense weights then do not fit the maps that they are applied to
         stats=IMAGENET_STATS, # (mean, std) of RGB in 0..1, subtracted and divided
-        frozen=None,      # Number of the backbone's layers in the prefix; None: its usual cut
+        frozen=None,      # Number of the backbone's layers in the prefix, or `'all'`; None: its usual cut
     ):
         super().__init__()
         if backbone not in BACKBONES: raise UserError(f'There is no backbone {backbone!r}: choose from {", ".join(BACKBONES)}.')
         if outputs not in (1, 2): raise UserError(f'The head has 1 or 2 outputs, not {outputs}.')
         body, self.names, cut, n = BACKBONES[backbone]()
-        cut = cut if frozen is None else frozen
+        cut = len(body) if frozen == 'all' else cut if frozen is None else frozen
+        if frozen == 'all': self.names[list(self.names)[-1]] = cut; body.append(nn.Identity())      # a hook needs a layer after the frozen ones
         self.prefix, self.tail = body[:cut], body[cut:]
         self.pool = nn.MaxPool2d(2) if max_pool else nn.Identity()
         self.head = nn.Linear(n, outputs)
         for s, v in zip(('mean', 'std'), stats): self.register_buffer(s, torch.tensor(v).view(1, 3, 1, 1), persistent=False)
-        self.config = dict(backbone=backbone, outputs=outputs, max_pool=max_pool, stats=[list(map(float, s)) for s in stats], frozen=cut)
+        self.config = dict(backbone=backbone, outputs=outputs, max_pool=max_pool, stats=[list(map(float, s)) for s in stats], frozen='all' if frozen == 'all' else cut)
         self.prefix.requires_grad_(False)
 
     def from_prefix(self, z): return self.head(self.pool(self.tail(z)).mean((2, 3)))
@@ -87,10 +89,10 @@ def layer(
 
 # %% ../nbs/08_model.ipynb #e663a15c
 def anomaly_logit(
-    z:torch.Tensor, # Logits `[B, 2]` or `[B, 1]`
+    z:torch.Tensor, # Logits `[B, 1]` of anomaly; `[B, 2]` of good and anomaly; `[B, C]` of good and the types of defects
 )->torch.Tensor:    # `[B]`
-    "Log-odds of anomaly: softmax(z)[1] = sigmoid(z1 - z0)."
-    return z[:, 1] - z[:, 0] if z.shape[1] == 2 else z[:, 0]
+    "Log-odds of anomaly: softmax(z)[1] = sigmoid(z1 - z0); all types of defects together are anomaly."
+    return z[:, 0] if z.shape[1] == 1 else z[:, 1:].logsumexp(1) - z[:, 0]
 
 def anomaly_probability(z): "Probability of anomaly, `[B]` in 0..1."; return torch.sigmoid(anomaly_logit(z))
 
@@ -106,6 +108,10 @@ def defect_net(
     **kwargs,           # To `DefectNet`
 )->DefectNet:
     "A `DefectNet` with pretrained convolutions and the normalisation that fits them."
+    return fill_net(DefectNet, backbone, weights, **kwargs)
+
+def fill_net(kind, backbone, weights, **kwargs):
+    "A network of a class that is a `DefectNet`, with pretrained convolutions."
     if weights == 'imagenet' and backbone != 'vgg16':
         raise UserError(f"Only vgg16 has weights in this package: for {backbone} say weights='torchvision' (needs a network) or give the path of a .safetensors file.")
     if weights is None: w, about = None, {}
@@ -113,7 +119,7 @@ def defect_net(
     elif weights == 'torchvision': w, about = _torchvision(backbone), {}
     else: w, about = load_weights(weights)
     if 'mean' in about: kwargs.setdefault('stats', (about['mean'], about['std']))
-    net = DefectNet(backbone, **kwargs)
+    net = kind(backbone, **kwargs)
     if w is not None: _fill(net, w, weights)
     return net.to(memory_format=torch.channels_last)
 

@@ -161,7 +161,7 @@ class PatchLearner:
     ): store_attr()
     @property
     def stopped(self): return f"two rounds of {self.recipe['steps']} steps, {len(self.model.heads)} heads"
-    heat_scale, epochs = (0., 1.), 2
+    heat_scale, epochs, explainer, explain_kw = (0., 1.), 2, 'patch', {}
     validation = property(lambda self: self.oof, doc='What thresholds are chosen on: the training part, each photo judged by a head that has not seen it.')
     judged = 'of the training part, each judged by a head that had not seen it'
 

@@ -21,6 +21,7 @@ STRIDE = 8      # Pixels of the input from one patch to the next
 # %% ../nbs/08a_patches.ipynb #e95ae573
 class PatchNet(nn.Module):
     "Frozen convolutions -> whitened patches and their distance to good ones -> patch heads -> verdict."
+    explainer = 'patch'
     def __init__(self,
         backbone='vgg16', # One of `model.BACKBONES`
         layers=None,      # Names of two layers; None: `PATCH_LAYERS`

@@ -6,12 +6,12 @@
 __all__ = ['TRACKERS', 'tracker_class', 'tracking', 'TrackEpochs', 'track_history', 'track_result']
 
 # %% ../nbs/11b_track.ipynb #b8b71159
-import importlib.util, os, time
+import os, time
 from contextlib import contextmanager
 from pathlib import Path
 from fastai.callback.core import Callback
 from fastai.learner import Recorder
-from .guard import UserError
+from .guard import UserError, need
 
 # %% ../nbs/11b_track.ipynb #8da6f899
 class _TensorBoard:
@@ -42,7 +42,7 @@ TRACKERS = dict(tensorboard=_TensorBoard, wandb=_WandB)
 def tracker_class(name):
     "The tracker of a name, if its package is there."
     if name not in TRACKERS: raise UserError(f'There is no tracker {name!r}: choose from {", ".join(TRACKERS)}.')
-    if importlib.util.find_spec(TRACKERS[name].package) is None: raise UserError(f'The package {TRACKERS[name].package} is not installed: pip install {TRACKERS[name].package}.')
+    need(TRACKERS[name].package, 'track')
     return TRACKERS[name]
 
 # %% ../nbs/11b_track.ipynb #88b301be

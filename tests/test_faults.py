@@ -21,18 +21,18 @@ def test_sources(defect, washer, tmp_path):
     refused(defect('train', washer, '--folds', 1, '-o', out), '1 folds')
     refused(defect('train', washer, '--good', 'fine', '-o', out), "no class 'fine'", 'scratch')
     refused(defect('train', washer/'train/good/000.png', '-o', out), 'is one file')
-    refused(defect('train', washer, '--lr', .1, '-o', out), '--lr is for --head gap')
+    refused(defect('train', washer, '--lr', .1, '-o', out), '--lr is for --method vgg16-gap')
     assert not out.exists()
 
 def test_bad_training_images(defect, washer, tmp_path):
     w, out = copy(washer, tmp_path), tmp_path/'out'
     p = w/'train/good/000.png'; whole = p.read_bytes()
-    p.write_bytes(whole[:700]); refused(defect('train', w, '-o', out, '--head', 'gap', '--epochs', 1), str(p), 'cut off')
-    p.write_text('not a photo'); refused(defect('train', w, '-o', out, '--head', 'gap', '--epochs', 1), str(p), 'not an image')
+    p.write_bytes(whole[:700]); refused(defect('train', w, '-o', out, '--method', 'vgg16-gap', '--epochs', 1), str(p), 'cut off')
+    p.write_text('not a photo'); refused(defect('train', w, '-o', out, '--method', 'vgg16-gap', '--epochs', 1), str(p), 'not an image')
     p.write_bytes(whole)
     test = split(samples(w), .2, .2, 0).query("split == 'test'").path
     bad = Path(test.iloc[-1]); whole = bad.read_bytes()
-    bad.write_bytes(whole[:500]); refused(defect('train', w, '-o', out, '--head', 'gap', '--epochs', 1), str(bad), 'cut off')      # the test part's only
+    bad.write_bytes(whole[:500]); refused(defect('train', w, '-o', out, '--method', 'vgg16-gap', '--epochs', 1), str(bad), 'cut off')      # the test part's only
     refused(defect('train', w, '-o', out), str(bad), 'cut off')
     bad.write_bytes(whole)
     m = next((w/'ground_truth').rglob('*.png')); Image.new('L', (7, 7)).save(m)
@@ -73,7 +73,7 @@ def test_outputs_are_not_overwritten(defect, run, washer, tmp_path):
     refused(defect('predict', run, washer/'test', '-o', tmp_path/'file/below'), 'cannot be written')
 
 def test_interrupted_training_leaves_nothing(washer, tmp_path):
-    p = subprocess.Popen([Path(sys.executable).parent/'defect', 'train', washer, '-o', tmp_path/'run', '--head', 'gap', '--epochs', '500', '--stop', 'never'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1,
+    p = subprocess.Popen([Path(sys.executable).parent/'defect', 'train', washer, '-o', tmp_path/'run', '--method', 'vgg16-gap', '--epochs', '500', '--stop', 'never'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1,
                          preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))    # tests started in the background inherit that Ctrl-C is ignored
     try:
         assert 'train' in p.stdout.readline()                           # it has begun

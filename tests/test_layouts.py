@@ -50,7 +50,7 @@ def test_elpv(defect, tmp_path):
     assert not [p for p in tmp_path.iterdir() if p.name != 'demo']      # and leaves nothing beside it
 
 def test_folds(defect, washer, tmp_path):
-    r = defect('train', washer, '--folds', 2, '--head', 'gap', '--epochs', 1, '--size', 64, '-o', tmp_path/'folds')
+    r = defect('train', washer, '--folds', 2, '--method', 'vgg16-gap', '--epochs', 1, '--size', 64, '-o', tmp_path/'folds')
     assert r.returncode == 0 and '2 folds, mean +- standard deviation' in r.stdout, r.stderr
     t = pd.read_csv(tmp_path/'folds/folds.csv')
     assert len(t) == 40 and t.path.is_unique and t.p.between(0, 1).all()
@@ -58,7 +58,7 @@ def test_folds(defect, washer, tmp_path):
 def test_variants(defect, washer, tmp_path):
     "One output, the reference's pooling, augmentation, balanced weights, validation stop, non-square input."
     out = tmp_path/'run'
-    r = defect('train', washer, '-o', out, '--head', 'gap', '--epochs', 1, '--size', '64x96', '--outputs', 1, '--max-pool', '--aug', 'flip+rotate', '--class-weights', 'balanced', '--stop', 'valid', '--valid', '.2')
+    r = defect('train', washer, '-o', out, '--method', 'vgg16-gap', '--epochs', 1, '--size', '64x96', '--outputs', 1, '--max-pool', '--aug', 'flip+rotate', '--class-weights', 'balanced', '--stop', 'valid', '--valid', '.2')
     check(r, out)
     info = json.loads((out/'bundle/model.json').read_text())
     assert info['net']['outputs'] == 1 and info['net']['max_pool'] and info['size'] == [64, 96] and 'lowest validation loss' in info['stopped']

@@ -55,13 +55,27 @@ def test_thresholds_that_make_no_sense(defect, run, tmp_path):
     r = defect('threshold', copy_of, '--max-escape', '0'); assert r.returncode == 0 and 'No number of parts can promise' in r.stdout, r.stdout + r.stderr
 
 def test_no_validation_part(defect, washer, tmp_path):
-    r = defect('train', washer, '-o', tmp_path/'run', '--head', 'gap', '--epochs', 1, '--size', 96, '--valid', 0); assert r.returncode == 0, r.stderr
+    r = defect('train', washer, '-o', tmp_path/'run', '--method', 'vgg16-gap', '--epochs', 1, '--size', 96, '--valid', 0); assert r.returncode == 0, r.stderr
     refused(defect('threshold', tmp_path/'run', '--max-escape', '5%'), 'validation')
     r = defect('threshold', tmp_path/'run', '--at', '.2', '.7'); assert r.returncode == 0, r.stderr
     assert defect('threshold', tmp_path/'run').returncode == 0 and defect('report', tmp_path/'run', washer, '-o', tmp_path/'r.html').returncode == 0
 
 def test_tracked_run(defect, washer, tmp_path):
-    for head in (('--head', 'gap', '--epochs', 1, '--size', 96), ('--size', 96)):
-        r = defect('train', washer, '-o', tmp_path/'runs/mine', '--force', '--track', 'tensorboard', *head); assert r.returncode == 0 and 'tensorboard --logdir' in r.stdout, r.stderr
+    for method in (('--method', 'vgg16-gap', '--epochs', 1, '--size', 96), ('--size', 96)):
+        r = defect('train', washer, '-o', tmp_path/'runs/mine', '--force', '--track', 'tensorboard', *method); assert r.returncode == 0 and 'tensorboard --logdir' in r.stdout, r.stderr
     assert len(list((tmp_path/'runs/tensorboard').glob('mine-*'))) == 2
     refused(defect('train', washer, '--folds', 2, '--track', 'wandb'), '--track')
+
+def test_other_methods(defect, washer, tmp_path):
+    "Metric learning by type of defect and cracks with SHAP, from photos to verdicts and a page."
+    photo = sorted((washer/'test/scratch').iterdir())[0]
+    for method, more, size in (('adacos', ('--checkpoints', 1), 64), ('crack-shap', ('--evals', 10), 64)):
+        out = tmp_path/method
+        r = defect('train', washer, '-o', out, '--method', method, '--epochs', 2 if method == 'adacos' else 1, '--size', size, *more); assert r.returncode == 0, r.stderr
+        r = defect('predict', out, photo, '-o', tmp_path/'p', '--heatmaps', '--overlays'); assert r.returncode == 0, r.stderr
+        r = defect('report', out, washer, '-o', tmp_path/f'{method}.html'); assert r.returncode == 0 and 'AUPRO' in (tmp_path/f'{method}.html').read_text(), r.stderr
+        r = defect('threshold', out, '--f1'); assert r.returncode == 0, r.stderr
+    assert (tmp_path/'adacos/checkpoints/epoch_0001/model.json').is_file() and (tmp_path/'adacos/tsne.png').is_file()
+    r = defect('compare', tmp_path/'adacos/checkpoints/epoch_0001', tmp_path/'adacos'); assert r.returncode == 0, r.stderr
+    r = defect('predict', tmp_path/'crack-shap', photo, '--evals', 5, '--masker', 'inpaint_ns', '--threshold', 0); assert r.returncode == 0 and 'SHAP: 1 photos x 5 evaluations' in r.stderr
+    refused(defect('predict', tmp_path/'adacos', photo, '--evals', 5), 'SHAP'); refused(defect('train', washer, '--method', 'adacos', '--evals', 5), '--evals is for --method crack-shap')

@@ -102,7 +102,7 @@ def _add_learner(g):
     g.add_argument('--aug', metavar='NAMES', help='augmentation: flip, flip_vertical, dihedral, rotate, tilt, shift, joined by + (default none; rotate for parts that lie as they fall)')
     g.add_argument('--valid', type=_share, help="share of the rest that watches the training and sets the heat's scale (default .2; 0: none)")
     g.add_argument('--bs', type=_count, help='images in a batch (default 10, adacos 16, crack-shap 32)')
-    g.add_argument('--lr', type=float, help='(default 1e-4; adacos, crack-shap 1e-3)')
+    g.add_argument('--lr', type=float, help='(default 1e-4; adacos 3e-4, crack-shap 1e-3)')
     g.add_argument('--stop', type=_stop, default=None, help='training accuracy at which to stop (vgg16-gap .98), or valid, or never (the others)')
     g.add_argument('--outputs', type=int, choices=(1, 2), help='vgg16-gap: 2: softmax (default); 1: sigmoid')
     g.add_argument('--max-pool', action='store_true', default=None, help="vgg16-gap: the reference's extra 2x2 max pooling")
@@ -315,7 +315,7 @@ def _demo(a):
 def main(argv=None):
     "The program `defect`; returns its exit code."
     import warnings; warnings.filterwarnings('ignore', category=FutureWarning); warnings.filterwarnings('ignore', category=DeprecationWarning)
-    warnings.filterwarnings('ignore', message='Your generator is empty')                                        # the bar of no validation part
+    for m in ('Your generator is empty', 'Default grid_sample'): warnings.filterwarnings('ignore', message=m)     # fastai's own
     a = _parser().parse_args(argv)
     for f in (sys.stdout, sys.stderr): getattr(f, 'reconfigure', lambda **k: None)(errors='backslashreplace')    # names of files may hold bytes that are no text
     try: return a.func(a) or 0

@@ -95,9 +95,9 @@ def localisation(
     px = pixel_metrics(full, masks)
     boxes = {f'box_{k}_{int(100*i)}': v for i in (.3, .5) for k, v in box_prf([match_boxes(a, b, i) for a, b in zip(found, true)]).items() if k in ('f1', 'precision', 'recall')}
     good = [len(b) > 0 for b, m in zip(found, masks) if m is None]
-    img = image_metrics(t.label == 'anomaly', p)
+    img, rel = image_metrics(t.label == 'anomaly', p), np.array([relevance_mass(h, m) for h, m in bad])
     return dict(pixel_auroc=px['pixel_auroc'], pxap=px['pxap'], aupro=px['aupro'], max_box_acc=max_box_acc_v2(*zip(*bad)),
-        pointing=float(np.mean([pointing(h, m) for h, m in bad])), relevance=float(np.nanmean([relevance_mass(h, m) for h, m in bad])), **boxes,
+        pointing=float(np.mean([pointing(h, m) for h, m in bad])), relevance=float(np.nanmean(rel)) if np.isfinite(rel).any() else float('nan'), **boxes,
         good_boxed=float(np.mean(good)) if good else float('nan'), **{k: img[k] for k in ('balanced_accuracy', 'accuracy', 'auroc', 'escape', 'overkill')}, n=len(t))
 
 # %% ../nbs/14a_localise.ipynb #fd9a84d8

@@ -169,7 +169,7 @@ def train_cracks(t, evals=500, masker='blur(32,32)', **kwargs):
 METHODS = {
     'patch':      (train_patch, patch_folds, {}),
     'vgg16-gap':  (train_learner, cross_validate, {}),
-    'adacos':     (train_learner, cross_validate, dict(make=metric_learner, by='defect', size=512, bs=16, epochs=30)),
+    'adacos':     (train_learner, cross_validate, dict(make=metric_learner, by='defect', size=512, bs=16, epochs=30, frozen='all', grid=4, lr=3e-4)),
     'crack-shap': (train_cracks, cross_validate, dict(size=150, bs=32, aug='shift+flip', epochs=3, outputs=1, frozen='all', weight='1:1', lr=1e-3, stop=None))}
 
 def method_functions(name):

@@ -41,7 +41,8 @@ def shap_map(
     bar=False,            # Show a progress bar with the time left?
 )->ShapMap:
     "Partition SHAP of the log-odds of anomaly."
-    shap = need('shap', 'shap'); _check_masker(masker)
+    _check_masker(masker)
+    with warnings.catch_warnings(): warnings.simplefilter('ignore'); shap = need('shap', 'shap')
     if masker.startswith('inpaint'): need('cv2', 'shap')
     img, device, start = (x.permute(1, 2, 0).cpu().numpy()*255).astype(np.float32), net.mean.device, time.perf_counter()
     def f(images):

@@ -91,10 +91,10 @@ def randomised(
     net,
     seed=0,
 ):  # A copy
-    "The same network with the weights of its tail and head drawn anew."
+    "The same network with the weights of everything but its frozen part drawn anew."
     new = copy.deepcopy(net)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        for m in [*new.tail.modules(), new.head]:
-            if hasattr(m, 'reset_parameters'): m.reset_parameters()
+        for n, m in new.named_modules():
+            if not n.startswith('prefix') and hasattr(m, 'reset_parameters'): m.reset_parameters()
     return new

@@ -31,6 +31,7 @@ from .localise import localisation
 from .metric import MetricNet
 from .metric_train import embeddings, metric_learner
 from .report import curve_sections, decision_section, html_report, model_section, page, training_section
+from .shap_heat import check_masker
 from .samples import elpv_samples, samples
 from .show import grid, png, show_part
 from .patch_train import fit_patches, patch_folds
@@ -150,6 +151,7 @@ def train_learner(
     **kwargs,     # To `make`: backbone, weights, weight, lr, stop, cache ...
 ):                # A fitted `DefectLearner`
     "Split and fit a Learner."
+    if checkpoints and max(checkpoints) > epochs: raise UserError(f'There is no epoch {max(checkpoints)} in {epochs} epochs: name earlier checkpoints or train longer.')
     dls = defect_dls(t, size, bs, aug, test, valid, seed, by)
     if bar: print(_parts(dls.table), flush=True)
     _check(dls.table)
@@ -160,7 +162,7 @@ def train_learner(
 
 def train_cracks(t, evals=500, masker='blur(32,32)', **kwargs):
     "`train_learner`; its heat is SHAP, its boxes go round what is hotter than half of a part's own range."
-    need('shap', 'shap')
+    need('shap', 'shap'); check_masker(masker)                             # before minutes of training
     learn = train_learner(t, **kwargs)
     learn.explainer, learn.explain_kw, learn.boxes = 'shap', dict(max_evals=evals, masker=masker), dict(thr=.5, min_area=4)
     return learn

@@ -79,3 +79,11 @@ def test_other_methods(defect, washer, tmp_path):
     r = defect('compare', tmp_path/'adacos/checkpoints/epoch_0001', tmp_path/'adacos'); assert r.returncode == 0, r.stderr
     r = defect('predict', tmp_path/'crack-shap', photo, '--evals', 5, '--masker', 'inpaint_ns', '--threshold', 0); assert r.returncode == 0 and 'SHAP: 1 photos x 5 evaluations' in r.stderr
     refused(defect('predict', tmp_path/'adacos', photo, '--evals', 5), 'SHAP'); refused(defect('train', washer, '--method', 'adacos', '--evals', 5), '--evals is for --method crack-shap')
+
+def test_folds_of_other_methods(defect, washer, tmp_path):
+    for method in ('adacos', 'crack-shap'):
+        r = defect('train', washer, '-o', tmp_path/method, '--method', method, '--folds', 2, '--epochs', 1, '--size', 64); assert r.returncode == 0, r.stderr
+        assert len((tmp_path/method/'folds.csv').read_text().splitlines()) == 41                # every part once
+    refused(defect('train', washer, '-o', tmp_path/'x', '--method', 'crack-shap', '--masker', 'grey'), 'masker')
+    refused(defect('train', washer, '-o', tmp_path/'x', '--method', 'adacos', '--epochs', 2, '--checkpoints', 5), 'no epoch 5')
+    assert not (tmp_path/'x').exists()

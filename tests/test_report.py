@@ -92,3 +92,15 @@ def test_without_labels(visit):
     page = visit('plain.html'); page.locator('#gal button').first.wait_for(); text = page.locator('body').inner_text()
     assert 'escape' not in numbers(page) and 'Types of defects' not in text and page.locator('#gal button').count() > 0
     quiet(page)
+
+def test_embedding_shows_its_photos(browser, washer, tmp_path):
+    import numpy as np
+    from defect_nbdev.embedding import embedding_html
+    from defect_nbdev.samples import samples
+    t = samples(washer).assign(split='train'); angle = np.linspace(0, 6, len(t)); (tmp_path/'e.html').write_text(embedding_html(np.stack([np.cos(angle), np.sin(angle)], 1), t))
+    page = browser.new_page(viewport=dict(width=700, height=520)); page.goto((tmp_path/'e.html').as_uri()); marks, photos = page.locator('svg.emb g'), page.locator('svg.emb image')
+    assert marks.count() == len(t) and not any(photos.nth(i).is_visible() for i in range(len(t)))
+    marks.nth(3).locator('.m').hover(); assert photos.nth(3).is_visible() and page.locator('svg.emb text').nth(3).text_content() == f'{t.defect.iloc[3]}, train'
+    page.mouse.move(1, 1); assert not photos.nth(3).is_visible()
+    marks.nth(5).locator('.m').click(); page.mouse.move(1, 1); assert photos.nth(5).is_visible()        # a click keeps it
+    page.close()

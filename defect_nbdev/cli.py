@@ -22,7 +22,7 @@ def _parser():
     p.add_argument('--version', action='version', version=f'defect {__version__}')
     p.set_defaults(func=lambda a: p.print_help())
     verbs = p.add_subparsers(title='verbs', metavar='')
-    for add in (_add_check, _add_train, _add_threshold, _add_test, _add_report, _add_predict, _add_feedback, _add_compare, _add_demo): add(verbs)
+    for add in (_add_check, _add_train, _add_threshold, _add_test, _add_report, _add_predict, _add_export, _add_feedback, _add_compare, _add_benchmark, _add_demo): add(verbs)
     return p
 
 # %% ../nbs/18_cli.ipynb #c9ef950c
@@ -34,6 +34,10 @@ def _share(s):
 def _count(s):
     if int(s) < 1: raise argparse.ArgumentTypeError(f'{s} is not 1 or more')
     return int(s)
+
+def _budget(s):
+    if not 0 <= (v := float(s)) < float('inf'): raise argparse.ArgumentTypeError(f'{s} is not a number of GB')
+    return v
 
 def _size(s):
     v = [_count(o) for o in s.lower().split('x')]
@@ -91,6 +95,8 @@ def _add_common(g):
     g.add_argument('--backbone', default='vgg16', help='vgg16 (default), resnet18, resnet34 or resnet50')
     g.add_argument('--weights', default='imagenet', help='imagenet (shipped, default), torchvision, none, or a .safetensors file')
     g.add_argument('--class-weights', metavar='G:A', help='good:anomaly (default 1:3; crack-shap 1:1) or balanced')
+    g.add_argument('--cache-gb', type=_budget, help='what the frozen layers give is kept and not computed again, up to so many GB (default 4; 0: nothing)')
+    g.add_argument('--cache', metavar='FOLDER', dest='cache_dir', help='keep it in files, for the next training too (default: in memory)')
     g.add_argument('--box-threshold', type=_share, help='heat from which a pixel belongs to a box (default: found in training; for the other methods a share of the map)')
 
 # %% ../nbs/18_cli.ipynb #bab75bf4
@@ -123,6 +129,7 @@ def _options(a):
     if given.get('stop') == 'valid' and given.get('valid') == 0: raise UserError('--stop valid needs a validation part: leave --valid away or give a share.')
     if given.get('stop') == 'never': given['stop'] = None
     kw = dict(method=a.method, force=a.force, samples_kw=dict(good=a.good, group=a.group), backbone=a.backbone, weights=None if a.weights == 'none' else a.weights, seed=a.seed) | given
+    kw |= {k: v for k, v in dict(cache_gb=a.cache_gb, cache_dir=a.cache_dir).items() if v is not None}
     return kw | ({'size': a.size} if a.size else {}) | ({'weight': a.class_weights} if a.class_weights else {})
 
 def _train(a):
@@ -178,6 +185,8 @@ def _threshold(a):
     if rule: print('\nnothing was changed (--dry-run)' if a.dry_run else f'\nstored in {a.model}; see what it does: defect test {a.model} LABELLED_PHOTOS')
 
 # %% ../nbs/18_cli.ipynb #984bc0de
+def _add_backend(p): p.add_argument('--backend', choices=('torch', 'onnx', 'openvino', 'openvino-int8'), default='torch', help='what runs the model (default torch; the others after defect export)')
+
 def _add_test(verbs):
     p = _verb(verbs, 'test', _test, 'figures of a model on labelled photos; photos that it was trained on are left out', '  defect test runs/mine photos/ -o runs/mine-test\n  defect test runs/mine new_photos/ --threshold 0.3')
     p.add_argument('model', help='folder of a run, or its bundle')
@@ -185,12 +194,13 @@ def _add_test(verbs):
     p.add_argument('-o', '--out', help='folder for predictions.csv, coco.json, figures and report.html (default: none written)')
     p.add_argument('--threshold', type=_share, nargs='+', metavar='P', help="probability from which a part fails; two: PASS below the first, FAIL from the second (default: the model's)")
     p.add_argument('--include-seen', action='store_true', help='also photos that the model was trained on')
+    _add_backend(p)
     _add_data(p)
 
 def _test(a):
     from defect_nbdev.metrics import metrics_text
     from defect_nbdev.recipe import test_run
-    m = test_run(a.model, a.source, a.out, _pair(a.threshold), a.include_seen, good=a.good, group=a.group)
+    m = test_run(a.model, a.source, a.out, _pair(a.threshold), a.include_seen, backend=a.backend, good=a.good, group=a.group)
     if m['seen'] and not a.include_seen: print(f"{m['seen']} photos left out: the model was trained on them")
     print(metrics_text(m))
     if m['unreadable']: print(f"defect: {m['unreadable']} photos could not be read" + (f', see {a.out}/predictions.csv' if a.out else ''), file=sys.stderr)
@@ -206,11 +216,12 @@ def _add_report(verbs):
     p.add_argument('--threshold', type=_share, nargs='+', metavar='P', help="probability from which a part fails; two: PASS below the first, FAIL from the second (default: the model's)")
     p.add_argument('--faithful', type=_count, default=0, metavar='N', help='also ask the network whether it agrees with its heat, for N anomalies (half a minute each)')
     p.add_argument('--include-seen', action='store_true', help='also photos that the model was trained on')
+    _add_backend(p)
     _add_data(p)
 
 def _report(a):
     from defect_nbdev.recipe import report_run
-    print(f'look at it:  {report_run(a.model, a.source, a.out, _pair(a.threshold), a.include_seen, faithful=a.faithful, good=a.good, group=a.group)}')
+    print(f'look at it:  {report_run(a.model, a.source, a.out, _pair(a.threshold), a.include_seen, faithful=a.faithful, backend=a.backend, good=a.good, group=a.group)}')
 
 # %% ../nbs/18_cli.ipynb #e4665f01
 def _add_predict(verbs):
@@ -223,6 +234,7 @@ def _add_predict(verbs):
     p.add_argument('--masks', action='store_true', help='with -o: also the mask of each photo as .png')
     p.add_argument('--threshold', type=_share, nargs='+', metavar='P', help="probability from which a part fails; two: PASS below the first, FAIL from the second (default: the model's)")
     p.add_argument('--bs', type=_count, default=8, help='photos in a batch (default 8)')
+    _add_backend(p)
     _add_shap(p, 'a model that is explained by SHAP: ')
 
 # %% ../nbs/18_cli.ipynb #69ef2c41
@@ -233,7 +245,7 @@ def _predict(a):
     extras = [k for k in EXTRAS if getattr(a, k)]
     if extras and not a.out: raise UserError(f'--{extras[0]} needs a folder: add -o FOLDER.')
     paths = list_images(a.photos)
-    inspector = Inspector(a.model, _pair(a.threshold), a.bs, **_shap(a))
+    inspector = Inspector(a.model, _pair(a.threshold), a.bs, backend=a.backend, **_shap(a))
     if cost := inspector.cost(len(paths)): print(cost, file=sys.stderr)
     vs = inspector.stream(paths)
     if not a.out: return _say(vs, len(paths))
@@ -244,6 +256,7 @@ def _predict(a):
 def _shap(a):
     "Other settings of SHAP than the model's own."
     given = {k: v for k, v in dict(max_evals=a.evals, masker=a.masker).items() if v is not None}
+    if given and a.backend != 'torch': raise UserError('--evals and --masker are for SHAP, which no export can do: leave --backend away.')
     if given:
         from defect_nbdev.bundle import load_info
         if load_info(a.model)['explainer'] != 'shap': raise UserError(f'--evals and --masker are for models that are explained by SHAP, and {a.model} is not: leave them away.')
@@ -258,6 +271,20 @@ def _say(verdicts, n):
     return 0 if not bad else 2 if bad == n else 1
 
 # %% ../nbs/18_cli.ipynb #3714e9e1
+def _add_export(verbs):
+    p = _verb(verbs, 'export', _export, 'write a model for a faster engine, if its verdicts stay the same', '  defect export runs/mine --to openvino-int8\n  defect predict runs/mine photos/ -o verdicts --backend openvino-int8')
+    p.add_argument('model', help='folder of a run, or its bundle; the export is kept in it')
+    p.add_argument('--to', choices=('onnx', 'openvino', 'openvino-int8'), required=True, help='int8: convolutions in 8-bit integers')
+    p.add_argument('--photos', metavar='FOLDER', help='the photos that the model was made from, to compare and to calibrate (default: where they were)')
+    p.add_argument('-n', type=_count, default=300, help='compare at most so many (default 300)')
+    p.add_argument('--explainer', help="other heat than the model's: cam, gradcam, gradcam++, layercam or hirescam")
+    p.add_argument('--layer', help='its layer, for example conv4_3')
+
+def _export(a):
+    from defect_nbdev.export import export_bundle, export_text
+    print(export_text(export_bundle(a.model, a.to, a.photos, a.n, a.explainer, a.layer)) + f'\nuse it:  defect predict {a.model} PHOTOS --backend {a.to}')
+
+# %% ../nbs/18_cli.ipynb #cd0fc75f
 def _add_feedback(verbs):
     p = _verb(verbs, 'feedback', _feedback, 'say what a part should have been; the next training learns from it', '  defect feedback add runs/mine photo.png --should-be anomaly --defect scratch\n  defect feedback list runs/mine\n  defect train photos/ --with-feedback')
     p.add_argument('what', choices=('add', 'list'))
@@ -281,7 +308,7 @@ def _feedback(a):
         print(f'{n}: {v.path} is {a.should_be}; the model said {v.label}, p={v.p_anomaly:.3f}')
     print(f'kept in {store}; the next defect train --with-feedback learns from it')
 
-# %% ../nbs/18_cli.ipynb #cd0fc75f
+# %% ../nbs/18_cli.ipynb #0b45d0b1
 def _add_compare(verbs):
     p = _verb(verbs, 'compare', _compare, 'what a new model wins and loses against an old one, part by part', '  defect compare runs/old runs/new                the test part of the new run, as far as the old model does not know it\n  defect compare runs/old runs/new photos/')
     p.add_argument('old'); p.add_argument('new')
@@ -298,7 +325,24 @@ def _compare(a):
     if c['seen']: print(f"{c['seen']} photos left out: one of the models was trained on them")
     print(compare_text(c))
 
-# %% ../nbs/18_cli.ipynb #0b45d0b1
+# %% ../nbs/18_cli.ipynb #fa8407dd
+def _add_benchmark(verbs):
+    p = _verb(verbs, 'benchmark', _benchmark, 'measure speed on this machine, as ratios against named rivals', '  defect benchmark -o mine.json                       everything, on drawn parts (an hour on 2 cores)\n  defect benchmark mvtec/pill --parts inspection floor')
+    p.add_argument('source', nargs='?', help='labelled photos, as for train (default: 434 drawn parts)')
+    p.add_argument('-o', '--out', help='JSON file for the figures')
+    p.add_argument('--parts', nargs='+', metavar='PART', help='some of floor, training, inspection, heatmaps, memory, startup, gpu (default: all)')
+    p.add_argument('--rounds', type=_count, default=5, help='how often rivals take turns (default 5)')
+    p.add_argument('--full', action='store_true', help='train the plain rival to its end and compare verdicts too')
+
+def _benchmark(a):
+    from defect_nbdev.benchmark import PARTS, benchmark, benchmark_text
+    from defect_nbdev.guard import new_file, to_json
+    r = benchmark(a.source, a.parts or PARTS, a.rounds, a.full, say=lambda s: print(s, '...', file=sys.stderr, flush=True))
+    if a.out:
+        with new_file(a.out) as f: f.write_text(to_json(r))
+    print(benchmark_text(r))
+
+# %% ../nbs/18_cli.ipynb #91775106
 def _add_demo(verbs):
     p = _verb(verbs, 'demo', _demo, 'train and test on real photos of solar cells (needs the extra demo)', '  defect demo -o demo')
     p.add_argument('-o', '--out', default='demo', help='folder of the run (default demo)')
@@ -311,7 +355,7 @@ def _demo(a):
     print(metrics_text(demo(a.out, a.n, method=a.method)))
     print(f'\nlook at it:  {a.out}/report.html\n\n{DEMO_NEXT}')
 
-# %% ../nbs/18_cli.ipynb #fa8407dd
+# %% ../nbs/18_cli.ipynb #b12705fc
 def main(argv=None):
     "The program `defect`; returns its exit code."
     import warnings; warnings.filterwarnings('ignore', category=FutureWarning); warnings.filterwarnings('ignore', category=DeprecationWarning)

@@ -11,10 +11,10 @@ import numpy as np, torch
 from contextlib import contextmanager
 from fastai.callback.hook import hook_output
 from torch.nn import functional as F
+from .cache import FrozenFeatures
 from .guard import UserError, need
 from .model import anomaly_logit, anomaly_weights, layer
 from .shap_heat import shap_heat
-from .train import FrozenFeatures
 
 # %% ../nbs/12_explain.ipynb #601747f1
 @contextmanager

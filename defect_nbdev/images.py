@@ -50,20 +50,20 @@ def to_rgb(
     return img.convert('RGB')
 
 # %% ../nbs/02_images.ipynb #57a525f8
+warnings.filterwarnings('ignore', module=r'PIL\.')     # Pillow warns of odd metadata; what matters raises below. Not inside the function: photos are read by several threads, and filters are not their own
+
 def _read_file(src):
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')     # Pillow warns of odd metadata; what matters raises below
-        try:
-            with Image.open(src) as img:
-                img.load()
-                return to_rgb(ImageOps.exif_transpose(img), src)
-        except UserError: raise
-        except FileNotFoundError as e: raise UserError(f'{src} does not exist: check the path.') from e
-        except IsADirectoryError as e: raise UserError(f'{src} is a folder, not an image.') from e
-        except UnidentifiedImageError as e: raise UserError(f'{src} is not an image that can be read: remove it or save it as PNG.') from e
-        except Image.DecompressionBombError as e: raise UserError(f'{src} has more than {2*Image.MAX_IMAGE_PIXELS/1e6:.0f} million pixels: cut it into tiles.') from e
-        except (OSError, ValueError, SyntaxError, struct.error, EOFError, IndexError) as e:
-            raise UserError(f'{src} is damaged or cut off ({e}): copy or export it again.') from e
+    try:
+        with Image.open(src) as img:
+            img.load()
+            return to_rgb(ImageOps.exif_transpose(img), src)
+    except UserError: raise
+    except FileNotFoundError as e: raise UserError(f'{src} does not exist: check the path.') from e
+    except IsADirectoryError as e: raise UserError(f'{src} is a folder, not an image.') from e
+    except UnidentifiedImageError as e: raise UserError(f'{src} is not an image that can be read: remove it or save it as PNG.') from e
+    except Image.DecompressionBombError as e: raise UserError(f'{src} has more than {2*Image.MAX_IMAGE_PIXELS/1e6:.0f} million pixels: cut it into tiles.') from e
+    except (OSError, ValueError, SyntaxError, struct.error, EOFError, IndexError) as e:
+        raise UserError(f'{src} is damaged or cut off ({e}): copy or export it again.') from e
 
 # %% ../nbs/02_images.ipynb #fec1d726
 def _from_array(a):

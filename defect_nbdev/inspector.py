@@ -6,18 +6,22 @@
 __all__ = ['Verdict', 'shown_scale', 'Inspector', 'list_images']
 
 # %% ../nbs/14_inspector.ipynb #774e72f0
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 import numpy as np, torch
 from fastcore.basics import patch
 from fastprogress.fastprogress import progress_bar
 from PIL import Image
+from .backend import check_backend, load_engine
 from .boxes import find_boxes, find_mask, scale_heat
-from .bundle import load_bundle, model_info
+from .bundle import load_bundle, load_info, model_info
 from .decide import by_hand
 from .explain import SLOW, fit_heat_scale, heatmap, upsample
 from .guard import UserError
-from .images import find_images, read_image, stack_images
+from .images import find_images, read_image, squish, to_array
 from .model import anomaly_logit
 from .shap_heat import shap_cost
 from .show import COLORS, png, show_boxes, show_heat, show_part
@@ -107,44 +111,79 @@ class Inspector:
         threshold=None, # Probability from which a part fails, or (pass below, fail from); None: the model's own
         bs=8,           # Photos in a batch
         device=None,    # None: the GPU if there is one
+        backend='torch',# One of `backend.BACKENDS`; others than torch need an export
+        workers=2,      # Threads that decode photos ahead
         **explain,      # Other settings of the explainer than the model's own: for SHAP max_evals, masker
     ):
-        self.net, self.info = load_bundle(model) if isinstance(model, (str, Path)) else (model.model, model_info(model, fit_heat_scale(model)))
-        self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
-        self.net = self.net.to(self.device); self.bs = bs
+        self.bs, self.workers, self.backend, saved = bs, workers, check_backend(backend), isinstance(model, (str, Path))
+        if backend != 'torch' and not saved: raise UserError(f'backend={backend!r} is for a model that was saved and exported: give its folder.')
+        self.info = load_info(model) if saved else model_info(model, fit_heat_scale(model))
         t = self.info['thresholds']
         self.review, self.threshold = by_hand((t.get('review', t['fail']), t['fail']) if threshold is None else threshold)
-        self.temperature = self.info['temperature']
         self.explain = self.info.get('explain', {}) | explain
-    def __repr__(self): return f"Inspector({self.info['net']['backbone']}, {self.info['explainer']}, PASS below {self.review:.3g}, FAIL from {self.threshold:.3g}, {self.device})"
+        if backend == 'torch': self._open_net(model, saved, device)
+        else: self._open_engine(model)
+    def __repr__(self): return f"Inspector({self.info['net']['backbone']}, {self.info['explainer']}, PASS below {self.review:.3g}, FAIL from {self.threshold:.3g}, {self.device if self.backend == 'torch' else self.backend})"
     def label(self, p): "PASS, REVIEW or FAIL for a probability."; return 'FAIL' if p >= self.threshold else 'REVIEW' if p >= self.review else 'PASS'
 
 # %% ../nbs/14_inspector.ipynb #79605b43
-def _read(x):
-    "(path, photo, None) or (path, None, error) of whatever was passed."
-    path = str(x) if isinstance(x, (str, Path)) else ''
-    try: return path, read_image(x), None
-    except UserError as e: return path, None, str(e)
+@patch
+def _open_net(self:Inspector, model, saved, device):
+    self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+    self.net = (load_bundle(model)[0] if saved else model.model).to(self.device)
 
 @patch
-def _batch(self:Inspector, items):
-    read = [_read(x) for x in items]
-    good = [im for _, im, e in read if e is None]
-    if good:
-        x = torch.from_numpy(stack_images(good, self.info['size'])).to(self.device, memory_format=torch.channels_last)
-        out = iter(zip(good, *(self._slow(x) if self.info['explainer'] in SLOW else self._heat(x))))
-    for path, _, e in read: yield Verdict(path, error=e) if e else self._verdict(path, *next(out))
+def _open_engine(self:Inspector, model):
+    self.device, self.net = torch.device('cpu'), None; self.engine, r = load_engine(model, self.backend, self.review, self.threshold)
+    self.info |= {k: r[k] for k in ('explainer', 'heat_scale')}                  # an export may have another heat than the model's own
 
+# %% ../nbs/14_inspector.ipynb #d4b0de04
+@dataclass
+class _Photo:
+    path: str = ''
+    size: tuple = (0, 0)
+    x: np.ndarray = None      # float32 `[3, h, w]`
+    photo: Image.Image = None # If it came from memory
+    error: str = ''
+
+def _prepare(x, size):
+    "What the network needs of whatever was passed."
+    path = str(x) if isinstance(x, (str, Path)) else ''
+    try: im = read_image(x)
+    except UserError as e: return _Photo(path, error=str(e))
+    return _Photo(path, im.size[::-1], to_array(squish(im, size)), None if path else im)
+
+# %% ../nbs/14_inspector.ipynb #e36b96fa
+@patch
+def _judge(self:Inspector, photos):
+    "Verdicts of a batch of `_Photo`s."
+    good = [p for p in photos if not p.error]
+    answers = zip(*self._answers(np.stack([p.x for p in good]))) if good else ()
+    for p in photos: yield Verdict(p.path, error=p.error) if p.error else self._verdict(p, *next(answers))
+
+@patch
+def _answers(self:Inspector, x):
+    "Probabilities `[B]` and heat of a batch, by whatever runs the model."
+    if self.backend != 'torch': return self.engine(x)
+    x = torch.from_numpy(x).to(self.device, memory_format=torch.channels_last)
+    return self._slow(x) if self.info['explainer'] in SLOW else self._heat(x)
+
+@patch
+def _verdict(self:Inspector, p, prob, heat):
+    if not np.isfinite(prob): raise UserError('The network gives NaN: its weights are damaged, train again.')
+    return Verdict(p.path, self.label(prob), float(prob), self.threshold, self.review, p.size, heat, self.info['heat_scale'], self.info['boxes'], photo=p.photo)
+
+# %% ../nbs/14_inspector.ipynb #1b887f66
 @patch
 def _heat(self:Inspector, x):
     "Probabilities `[B]` and heat of a batch."
     logit, heat = heatmap(self.net, x, self.info['explainer'], **self.explain)
-    return torch.sigmoid(logit.double()/self.temperature).cpu().numpy(), heat.float().cpu().numpy()
+    return torch.sigmoid(logit.double()/self.info['temperature']).cpu().numpy(), heat.float().cpu().numpy()
 
 @patch
 def _slow(self:Inspector, x):
     "The same where heat takes hundreds of passes: a part that passes is not explained and has none."
-    with torch.inference_mode(): p = torch.sigmoid(anomaly_logit(self.net(x)).double()/self.temperature).cpu().numpy()
+    with torch.inference_mode(): p = torch.sigmoid(anomaly_logit(self.net(x)).double()/self.info['temperature']).cpu().numpy()
     return p, [np.zeros((1, 1), np.float32) if self.label(q) == 'PASS' else self._heat(o[None])[1][0] for q, o in zip(p, x)]
 
 @patch
@@ -153,21 +192,22 @@ def cost(self:Inspector, n)->str:
     if self.info['explainer'] != 'shap' or not n: return ''
     return shap_cost(self.net, torch.rand(3, *np.broadcast_to(self.info['size'], 2)), n, self.explain.get('max_evals', 500)) + '; parts that pass are not explained'
 
-@patch
-def _verdict(self:Inspector, path, im, p, heat):
-    if not np.isfinite(p): raise UserError('The network gives NaN: its weights are damaged, train again.')
-    return Verdict(path, self.label(p), float(p), self.threshold, self.review, im.size[::-1], heat, self.info['heat_scale'], self.info['boxes'], photo=None if path else im)
-
-# %% ../nbs/14_inspector.ipynb #d4b0de04
+# %% ../nbs/14_inspector.ipynb #07816e61
 @patch
 def stream(self:Inspector, paths):
     "Yield a `Verdict` for each photo, in order."
-    batch = []
-    for p in paths:
-        batch.append(p)
-        if len(batch) == self.bs: yield from self._batch(batch); batch = []
-    if batch: yield from self._batch(batch)
+    with ThreadPoolExecutor(self.workers) as pool:
+        photos, ahead = iter(paths), deque()
+        def read_on():
+            if b := list(islice(photos, self.bs)): ahead.append([pool.submit(_prepare, x, self.info['size']) for x in b])
+        try:
+            read_on(); read_on()
+            while ahead:
+                batch = ahead.popleft(); read_on()
+                yield from self._judge([f.result() for f in batch])
+        finally: pool.shutdown(cancel_futures=True)
 
+# %% ../nbs/14_inspector.ipynb #3f7c1ccf
 def list_images(
     source, # A file, a folder (searched with its sub-folders), or a list of them
 )->list:    # Paths, sorted within each folder
@@ -180,7 +220,7 @@ def list_images(
     if not found: raise UserError(f'{p} holds no images: check the path.')
     return found
 
-# %% ../nbs/14_inspector.ipynb #9c349fbf
+# %% ../nbs/14_inspector.ipynb #0da3722f
 @patch
 def predict(self:Inspector,
     source,        # A path, PIL image or array; a folder; or a list of them
@@ -189,7 +229,7 @@ def predict(self:Inspector,
     "Inspect one photo or many."
     one = isinstance(source, (Image.Image, np.ndarray)) or (isinstance(source, (str, Path)) and not Path(source).is_dir())
     if one:
-        v, = self._batch([source])
+        v, = self._judge([_prepare(source, self.info['size'])])
         if v.error: raise UserError(v.error)
         return v
     items = list_images(source) if isinstance(source, (str, Path)) else list(source)

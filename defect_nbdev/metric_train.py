@@ -8,9 +8,10 @@ __all__ = ['metric_learner', 'embeddings']
 # %% ../nbs/11c_metric_train.ipynb #e123c0b2
 import numpy as np, torch
 from fastai.torch_core import set_seed
+from .cache import FrozenFeatures
 from .data import class_weights
 from .metric import MetricLoss, metric_net
-from .train import DefectLearner, FrozenFeatures, learner_of
+from .train import DefectLearner, learner_of
 
 # %% ../nbs/11c_metric_train.ipynb #8d5a1e83
 def metric_learner(

@@ -58,7 +58,7 @@ class DefectNet(nn.Module):
         self.head = nn.Linear(n, outputs)
         for s, v in zip(('mean', 'std'), stats): self.register_buffer(s, torch.tensor(v).view(1, 3, 1, 1), persistent=False)
         self.config = dict(backbone=backbone, outputs=outputs, max_pool=max_pool, stats=[list(map(float, s)) for s in stats], frozen='all' if frozen == 'all' else cut)
-        self.prefix.requires_grad_(False)
+        self.prefix.requires_grad_(False).eval()                             # batch normalisation in it never looks at the batch
 
     def from_prefix(self, z): return self.head(self.pool(self.tail(z)).mean((2, 3)))
     def frozen_features(self, x): return self.prefix((x - self.mean)/self.std)

@@ -13,39 +13,22 @@ from fastprogress.fastprogress import progress_bar
 from sklearn.linear_model import LogisticRegression
 from torch.nn import functional as F
 from .boxes import erode_heat
+from .cache import FeatureStore
 from .data import class_weights
 from .guard import UserError
 from .metrics import fold_summary, image_metrics
 from .patches import PatchNet, hottest, patch_heat, patch_net, verdict_features
 from .split import kfold, together
-from .train import FeatureStore, file_key
 
 # %% ../nbs/11a_patch_train.ipynb #4cd0b6c2
 class RawPatches(FeatureStore):
-    "Outputs of the frozen layers for each photo, float16; kept in memory up to `gb`, computed anew beyond."
-    def __init__(self,
-        net,      # A `PatchNet`; nets with the same convolutions may share the store
-        size=384, # Side of the square input, or (height, width), px; at least 32
-        gb=4.,    # Memory for the store, 10^9 bytes
-        bs=4, progress=True,
-    ):
+    "Outputs of the frozen layers of a `PatchNet` for each photo."
+    def __init__(self, net, size=384, gb=4., folder=None, bs=4, progress=True):
         if min(np.atleast_1d(size)) < 32: raise UserError(f'An input of {size} px is too small to be divided into patches: give 32 or more.')
-        super().__init__(net, size); self.gb, self.bs, self.progress, self.used = gb, bs, progress, 0
-
-    def __call__(self, paths): # Yields a list of maps `[1, C, h, w]` for each path, in order
-        paths = list(paths); starts = range(0, len(paths), self.bs)
-        for i in progress_bar(starts, leave=False) if self.progress else starts:
-            b = paths[i:i+self.bs]
-            keys = {p: file_key(p) for p in b}
-            if todo := [p for p in b if keys[p] not in self.have]: new = dict(zip(todo, self._raw(todo)))
-            for p in b: yield self.have[keys[p]] if keys[p] in self.have else self._keep(keys[p], new[p])
-
-    def _raw(self, paths): return zip(*[r.half().cpu().split(1) for r in self.run(paths, self.net.raw)])
-
-    def _keep(self, key, maps):
-        n = sum(m.numel()*2 for m in maps)
-        if self.used + n <= self.gb*1e9: self.have[key] = [m.clone() for m in maps]; self.used += n
-        return maps
+        super().__init__(net, size, gb, folder, bs, progress)
+    def features(self, x): return self.net.raw(x)
+    def __call__(self, items):
+        for maps in super().__call__(items): yield [m[None] for m in maps]       # `[1, C, h, w]`
 
 # %% ../nbs/11a_patch_train.ipynb #82a0edb6
 def whitening(
@@ -244,6 +227,8 @@ def fit_patches(
     steps=400,      # Of the last round of each head
     seed=0,
     store=None,     # `RawPatches` to share with other runs
+    cache_gb=4.,    # Its budget, 10^9 bytes
+    cache_dir=None, # Folder in which features outlive the training; None: in memory
     bar=True,
     **kwargs,       # To `PatchNet`: layers, dims, folds, bank, hidden
 )->PatchLearner:
@@ -253,7 +238,7 @@ def fit_patches(
     use = t[t.split != 'test'].reset_index(drop=True); y = (use.label == 'anomaly').values
     fold, k = _folds(use, kwargs.pop('folds', 5), seed)
     net = patch_net(backbone, weights, folds=k, **kwargs)
-    store = RawPatches(net, size, progress=bar) if store is None else store.use(net, size)
+    store = RawPatches(net, size, cache_gb, cache_dir, progress=bar) if store is None else store.use(net, size)
     z = _whitened(net, store, use); d = net.fit_memory(z, ~y, fold, seed)
     oof, history = _fit_heads(net, z, d, y, fold, steps, seed, bar)
     fit_verdict(net, verdict_features(oof, heat := patch_heat(oof), d), y, w)

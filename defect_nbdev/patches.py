@@ -35,7 +35,7 @@ class PatchNet(nn.Module):
         if backbone not in BACKBONES: raise UserError(f'There is no backbone {backbone!r}: choose from {", ".join(BACKBONES)}.')
         body, names, _, _ = BACKBONES[backbone]()
         self.at = [names[n] for n in layers or PATCH_LAYERS[backbone]]
-        self.prefix = body[:self.at[-1] + 1].requires_grad_(False)
+        self.prefix = body[:self.at[-1] + 1].requires_grad_(False).eval()
         self.config = dict(head='patch', backbone=backbone, layers=list(layers or PATCH_LAYERS[backbone]), dims=dims, folds=folds, bank=bank, hidden=hidden, stats=[list(map(float, s)) for s in stats])
         for s, v in zip(('mean', 'std'), stats): self.register_buffer(s, torch.tensor(v).view(1, 3, 1, 1), persistent=False)
         self._buffers_for([_channels(self.prefix, i) for i in self.at], dims, folds, bank)
@@ -60,7 +60,7 @@ def raw(self:PatchNet,
     x, # float `[B, 3, H, W]` in 0..1
 ):     # Outputs of the layers, each `[B, C, H/8, W/8]`
     "What the frozen layers say of each patch."
-    if x.device.type == 'cpu' and len(x) > 1: return [torch.cat(r) for r in zip(*map(self.raw, x.split(1)))]   # faster one by one: large maps overflow the cache
+    if not torch.compiler.is_exporting() and x.device.type == 'cpu' and len(x) > 1: return [torch.cat(r) for r in zip(*map(self.raw, x.split(1)))]   # faster one by one: large maps overflow the cache
     z, out, size = (x - self.mean)/self.std, [], [s//STRIDE for s in x.shape[-2:]]
     for i, m in enumerate(self.prefix):
         z = m(z)
@@ -91,8 +91,9 @@ def distances(self:PatchNet,
 
 def _nearest(p, bank):
     "Euclidean distance `[B, h, w]` of `[B, d, h, w]` to the nearest row of `[n, d]`."
-    q = p.movedim(1, -1).flatten(0, 2)
-    return torch.cat([torch.cdist(c, bank).amin(1) for c in q.split(1024)]).view(p.shape[0], *p.shape[-2:])
+    q, (norms, b) = p.movedim(1, -1).flatten(0, 2), ((bank**2).sum(1), -2*bank.T)
+    near = torch.cat([torch.addmm(norms, c, b).amin(1) for c in ([q] if torch.compiler.is_exporting() else q.split(1024))])   # |q - b|^2 = |q|^2 + |b|^2 - 2 q.b
+    return (near + (q**2).sum(1)).clamp(min=0).sqrt().view(p.shape[0], *p.shape[-2:])
 
 # %% ../nbs/08a_patches.ipynb #d4bc1bae
 @patch

@@ -15,6 +15,7 @@ from fastprogress.fastprogress import progress_bar
 from fastai.callback.progress import CSVLogger
 from .batch import write_predictions
 from .bundle import BUNDLE, INFO, load_info, model_info, save_bundle
+from .cache import cache_text
 from .check import check, check_text
 from .compare import compare
 from .data import defect_dls, show_mean
@@ -133,6 +134,7 @@ def train_patch(
     t = split(t, test, 0., seed)
     if bar: print(_parts(t), flush=True)
     _check(t)
+    if bar: print(cache_text(kwargs.get('cache_dir'), kwargs.get('cache_gb', 4.), (t.split != 'test').sum()), flush=True)
     learn = fit_patches(t, seed=seed, bar=bar, **kwargs)
     if record: learn.history.to_csv(record, index=False)
     if tr: track_history(tr, learn.history)
@@ -157,6 +159,7 @@ def train_learner(
     _check(dls.table)
     own = [*([CSVLogger(Path(record).resolve())] if record else []), *([TrackEpochs(tr)] if tr else []), *([KeepStates(checkpoints)] if checkpoints else [])]
     learn = make(dls, cbs=own + list(cbs or []), **kwargs)
+    if bar: print(cache_text(kwargs.get('cache_dir'), kwargs.get('cache_gb', 4.), (dls.table.split != 'test').sum(), learn.turns), flush=True)
     with nullcontext() if bar else learn.no_bar(), nullcontext() if bar else learn.no_logging(): learn.fit(epochs)
     return learn
 
@@ -279,11 +282,12 @@ def test_run(
     threshold=None,  # Another threshold than the model's own, or (pass below, fail from)
     include_seen=False, # Also test images that were trained on?
     bar=True,
+    backend='torch', # As for `Inspector`
     **kwargs,        # To `samples`
 )->dict:             # `image_metrics`, with `seen`: number of images left out
     "Test a bundle on labelled images."
     import tempfile
-    inspector = Inspector(bundle, threshold)
+    inspector = Inspector(bundle, threshold, backend=backend)
     t, seen = _unseen(inspector, samples(source, strict=False, **kwargs), source, include_seen)
     with tempfile.TemporaryDirectory() if out is None else nullcontext(out) as o: m = evaluate(inspector, t, o, Path(str(source)).name, progress=bar)
     return m | dict(seen=seen)
@@ -296,10 +300,12 @@ def report_run(
     threshold=None, # As in `test_run`
     include_seen=False, bar=True, name=None,
     faithful=0,     # So many anomalies for `faithfulness_section`
+    backend='torch',# As for `Inspector`
     **kwargs,       # To `samples`
 )->Path:            # Of the page
     "Inspect photos and write the page."
-    inspector, t = Inspector(bundle, threshold), None
+    if faithful and backend != 'torch': raise UserError('Deletion and insertion ask the network itself: leave --backend away.')
+    inspector, t = Inspector(bundle, threshold, backend=backend), None
     if _plain_photos(source): paths = list_images(source)
     else: t, _ = _unseen(inspector, samples(source, strict=False, **kwargs), source, include_seen); paths = t.path.tolist()
     if bar and (cost := inspector.cost(len(paths))): print(cost, flush=True)

@@ -25,7 +25,7 @@ def test_public_names_are_documented(py):
     for n in ast.parse(py.read_text()).body:
         if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not n.name.startswith('_'): assert ast.get_docstring(n), n.name
 
-ROOMS = [{'guard'}, {'weights', 'images', 'samples', 'split', 'feedback', 'synth', 'boxes'}, {'data', 'model', 'patches', 'metric', 'metrics', 'pixel_metrics', 'box_metrics', 'outcome', 'show', 'check'}, {'train', 'patch_train', 'metric_train', 'track', 'shap_heat', 'explain', 'faithfulness', 'decide', 'bundle'}, {'inspector', 'localise'}, {'batch', 'compare', 'figures', 'report', 'embedding'}, {'recipe'}, {'cli', 'all'}]
+ROOMS = [{'guard'}, {'weights', 'images', 'samples', 'split', 'feedback', 'synth', 'boxes'}, {'data', 'model', 'patches', 'metric', 'metrics', 'pixel_metrics', 'box_metrics', 'outcome', 'show', 'check'}, {'train', 'patch_train', 'metric_train', 'track', 'shap_heat', 'cache', 'explain', 'graph', 'faithfulness', 'decide', 'bundle', 'backend'}, {'inspector', 'localise'}, {'batch', 'compare', 'figures', 'report', 'embedding', 'export', 'benchmark'}, {'recipe'}, {'cli', 'all'}]
 
 def test_imports_point_down():
     "A room imports rooms below it, or a module of its own room that comes earlier in the notebooks' order."

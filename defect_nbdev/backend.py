@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['EXPORTS', 'RECORD', 'EXPORT_SCHEMA', 'ENGINES', 'BACKENDS', 'check_backend', 'load_record', 'parity', 'parity_fault',
-           'Engine', 'open_engine', 'load_engine']
+           'no_telemetry', 'need_openvino', 'Engine', 'open_engine', 'load_engine']
 
 # %% ../nbs/13a_backend.ipynb #34669805
-import json, os
+import json, sys
 import numpy as np
+from contextlib import contextmanager
 from pathlib import Path
 from .bundle import INFO, bundle_of, load_info
 from .guard import UserError, need, sha256
@@ -66,6 +67,20 @@ def parity_fault(
     return ''
 
 # %% ../nbs/13a_backend.ipynb #98a7036b
+@contextmanager
+def no_telemetry():
+    "Inside the block `openvino_telemetry` cannot be imported."
+    before = sys.modules.get('openvino_telemetry'); sys.modules['openvino_telemetry'] = None
+    try: yield
+    finally:
+        del sys.modules['openvino_telemetry']
+        if before: sys.modules['openvino_telemetry'] = before
+
+def need_openvino():
+    "The package openvino, silent."
+    with no_telemetry(): return need('openvino', 'export')
+
+# %% ../nbs/13a_backend.ipynb #9276aeaa
 class Engine:
     "An exported model: images float32 `[B, 3, H, W]` in 0..1 in, probability `[B]` and heat `[B, h, w]` out."
     def __init__(self, kind, file, run): self.kind, self.file, self.run = kind, file, run
@@ -81,7 +96,7 @@ def _onnx(file, threads):
     return lambda x: s.run(['probability', 'heatmap'], {'images': x})
 
 def _openvino(file, threads):
-    ov = need('openvino', 'export')
+    ov = need_openvino()
     m = ov.Core().compile_model(str(file), 'CPU', {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': 'f32'} | ({'INFERENCE_NUM_THREADS': threads} if threads else {}))
     def run(x): r = m(x); return r['probability'], r['heatmap']
     return run
@@ -97,7 +112,7 @@ def open_engine(
     except UserError: raise
     except Exception as e: raise UserError(f'{file} cannot be opened by {kind} ({str(e).splitlines()[0][:150]}): export the model again.') from e
 
-# %% ../nbs/13a_backend.ipynb #868cca88
+# %% ../nbs/13a_backend.ipynb #84e6afa9
 def load_engine(
     path, kind,     # A bundle, or the folder of a run; one of `ENGINES`
     low, high,      # Thresholds that it will be used with

@@ -6,13 +6,13 @@
 __all__ = ['known_photos', 'write_onnx', 'write_openvino', 'export_bundle', 'export_text']
 
 # %% ../nbs/15b_export.ipynb #59bf6ed6
-import io, logging, os, warnings
+import io, logging, warnings
 import numpy as np, pandas as pd, torch
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
 from fastprogress.fastprogress import progress_bar
-from .backend import ENGINES, EXPORT_SCHEMA, EXPORTS, RECORD, load_record, open_engine, parity, parity_fault
+from .backend import ENGINES, EXPORT_SCHEMA, EXPORTS, RECORD, load_record, need_openvino, no_telemetry, open_engine, parity, parity_fault
 from .bundle import bundle_of, load_info
 from .explain import SLOW, heat_scale
 from .graph import VerdictGraph
@@ -41,8 +41,7 @@ def known_photos(
 # %% ../nbs/15b_export.ipynb #c89f3cdd
 @contextmanager
 def _quiet():
-    "Without progress bars, advice and telemetry of other packages."
-    os.environ['NNCF_CI'] = '1'                     # nncf sends no telemetry then
+    "Without progress bars and advice of other packages."
     level = logging.root.manager.disable
     try:
         logging.disable(logging.WARNING)
@@ -63,28 +62,27 @@ def write_onnx(
         g.save(str(file))
 
 # %% ../nbs/15b_export.ipynb #8e27db57
-_HALF = 1      # input channels of a convolution that smooths and does not see
-
 def _only_eyes(ov_model):
     "Names of the convolutions that smooth or go backwards: cheap, and better exact."
-    return [o.friendly_name for o in ov_model.get_ops() if o.get_type_name() == 'ConvolutionBackpropData' or o.get_type_name() in ('Convolution', 'GroupConvolution') and o.input(1).get_partial_shape()[1].get_length() == _HALF]
+    return [o.friendly_name for o in ov_model.get_ops() if o.get_type_name() == 'ConvolutionBackpropData' or o.get_type_name() in ('Convolution', 'GroupConvolution') and o.input(1).get_partial_shape()[1].get_length() == 1]    # one input channel: it smooths
 
 def write_openvino(
     onnx_file, file,  # From `write_onnx`; `model.xml`
-    images=None,      # Iterable of float32 `[1, 3, H, W]`: 8-bit integers, calibrated on them; None: fp32
+    photos=None,      # 8-bit integers, calibrated on these; None: fp32
+    load=None,        # Function that makes float32 `[1, 3, H, W]` of one of them
     about=None,
 ):
     "OpenVINO's own format; with 8-bit integers in the convolutions of the backbone and nowhere else."
-    ov = need('openvino', 'export')
+    ov = need_openvino()
     m = ov.Core().read_model(str(onnx_file))
-    if images is not None: m = _to_int8(m, list(images))
+    if photos is not None: m = _to_int8(m, photos, load)
     for k, v in (about or {}).items(): m.set_rt_info(v if isinstance(v, str) else to_json(v), ['defect_nbdev', k])
     ov.save_model(m, str(file), compress_to_fp16=False)
 
-def _to_int8(m, images):
+def _to_int8(m, photos, load):
     with _quiet():
-        nncf = need('nncf', 'export')
-        return nncf.quantize(m, nncf.Dataset(images), preset=nncf.QuantizationPreset.MIXED, subset_size=len(images),
+        with no_telemetry(): nncf = need('nncf', 'export')
+        return nncf.quantize(m, nncf.Dataset(photos, load), preset=nncf.QuantizationPreset.MIXED, subset_size=len(photos),
             ignored_scope=nncf.IgnoredScope(names=_only_eyes(m), types=['MatMul', 'Multiply', 'Add', 'Subtract', 'Divide', 'ReduceMean', 'TopK', 'AvgPool', 'Interpolate'], validate=False),
             advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE))   # 7 bits of weights: the same result on processors without VNNI
 
@@ -115,14 +113,17 @@ def export_bundle(
 )->dict:            # The record, as from `load_record`
     "Export a model into its bundle, if its answers are the model's."
     if kind not in ENGINES: raise UserError(f'A model cannot be exported to {kind!r}: choose from {", ".join(ENGINES)}.')
-    for m in ('onnxscript', 'onnxruntime') if kind == 'onnx' else ('onnxscript', 'openvino', 'nncf'): need(m, 'export')
+    with no_telemetry():
+        for m in ('onnxscript', 'onnxruntime') if kind == 'onnx' else ('onnxscript', 'openvino', 'nncf'): need(m, 'export')
     info, path = load_info(path), bundle_of(path)
     if layer and not explainer: raise UserError('--layer is of an explainer: add --explainer layercam or another.')
     t = known_photos(info, photos, n); i, batches = _reference(path, t, explainer, layer)
     method = i.info['explainer']
     about = dict(classes=info['classes'], size=info['size'], thresholds=[i.review, i.threshold], explainer=method, weights_sha256=info['weights_sha256'])
     with new_folder(path/EXPORTS/kind, RECORD) as f:
-        _write(i, kind, f, layer, about, batches)
+        say = (lambda s: print(f'{s} ...', flush=True)) if bar else lambda s: None
+        say(f'writing {kind}' + (f', calibrated on {len(t)} photos' if kind.endswith('int8') else '')); _write(i, kind, f, layer, about, batches)
+        say(f'comparing on {len(t)} photos')
         p, heat, q, heat_q = _compare(i, open_engine(f/ENGINES[kind], kind), batches, bar)
         (f/RECORD).write_text(to_json(_record(i, kind, f, t, p, heat, q, heat_q, about, explainer)))
     return load_record(path, kind)
@@ -131,7 +132,7 @@ def export_bundle(
 def _write(i, kind, f, layer, about, batches):
     onnx = f/'model.onnx'; write_onnx(i.net.cpu(), i.info['size'], onnx, i.info['temperature'], i.info['explainer'], layer, about)
     if kind == 'onnx': return
-    write_openvino(onnx, f/'model.xml', (x[None] for b in batches for x in _load(i, b)) if kind.endswith('int8') else None, about)
+    write_openvino(onnx, f/'model.xml', sum(batches, []) if kind.endswith('int8') else None, lambda p: _load(i, [p]), about)
     onnx.unlink()
 
 def _alike(a, b):

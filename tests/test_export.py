@@ -8,7 +8,7 @@ for m in ('onnxscript', 'onnxruntime', 'openvino', 'nncf'): pytest.importorskip(
 LISTEN = '''
 import os, socket
 def refuse(*a, **k):
-    if not (a and isinstance(a[0], socket.socket) and a[0].family == socket.AF_UNIX): open(os.environ['CALLS'], 'a').write(repr(a[1:]) + '\\n'); raise OSError('no network in this test')
+    if not (a and isinstance(a[0], socket.socket) and a[0].family == socket.AF_UNIX): open(os.environ['CALLS'], 'a').write(repr(a[:1]) + '\\n'); raise OSError('no network in this test')
 socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = socket.create_connection = refuse
 '''
 
@@ -50,9 +50,9 @@ def test_odd_wishes(defect, exported, washer, tmp_path):
     assert (exported/'bundle/exports/onnx/model.onnx').is_file() and not (exported/'bundle/exports/openvino').exists()
 
 def test_nothing_leaves_the_machine(exported, washer, tmp_path):
-    "nncf would tell its makers that it was used."
+    "openvino and nncf would tell an analytics server that they were imported."
     (tmp_path/'listen').mkdir(); (tmp_path/'listen/sitecustomize.py').write_text(LISTEN); (tmp_path/'home').mkdir()
-    env = {**os.environ, 'PYTHONPATH': str(tmp_path/'listen'), 'CALLS': str(tmp_path/'calls'), 'HOME': str(tmp_path/'home')}; env.pop('NNCF_CI', None); env.pop('PYTEST_CURRENT_TEST', None)
+    env = {**os.environ, 'PYTHONPATH': str(tmp_path/'listen'), 'CALLS': str(tmp_path/'calls'), 'HOME': str(tmp_path/'home')}; env.pop('NNCF_CI', None)
     exe = Path(sys.executable).parent/'defect'; d = tmp_path/'run'; shutil.copytree(exported, d)
     r = subprocess.run([exe, 'export', d, '--to', 'openvino-int8', '-n', '12'], env=env, capture_output=True, text=True); assert r.returncode in (0, 2) and 'Traceback' not in r.stderr, r.stderr
     calls = (tmp_path/'calls').read_text() if (tmp_path/'calls').exists() else ''

@@ -20,7 +20,7 @@ install: .venv/.installed
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 10) else f"Python {v[0]}.{v[1]} is too old: install Python 3.10 or newer, then make PYTHON=python3.11 $(MAKECMDGOALS)")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q -c requirements-dev.txt uv
-	$(BIN)/uv pip install -r requirements-dev.txt
+	$(BIN)/uv pip install --compile-bytecode -r requirements-dev.txt
 	$(BIN)/uv pip install -q --no-deps -e .
 	touch $@
 

@@ -91,8 +91,7 @@ def _onnx(file, threads):
     ort = need('onnxruntime', 'export'); ort.disable_telemetry_events()
     o = ort.SessionOptions(); o.log_severity_level = 3
     if threads: o.intra_op_num_threads = threads
-    gpu = [p for p in ('CUDAExecutionProvider',) if p in ort.get_available_providers()]
-    s = ort.InferenceSession(str(file), o, providers=[*gpu, 'CPUExecutionProvider'])
+    s = ort.InferenceSession(str(file), o, providers=['CPUExecutionProvider'])
     return lambda x: s.run(['probability', 'heatmap'], {'images': x})
 
 def _openvino(file, threads):

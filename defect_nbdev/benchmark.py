@@ -26,7 +26,7 @@ from .data import defect_dls
 from .backend import ENGINES
 from .explain import cam, fit_heat_scale, heatmap
 from .export import export_bundle
-from .guard import UserError, new_file, to_json
+from .guard import UserError, need, to_json
 from .images import read_image, squish, to_array
 from .inspector import Inspector
 from .metrics import image_metrics
@@ -91,7 +91,7 @@ def floor(rounds=5, size=224, bs=4)->dict:
             rates.append(matrix_rate(repeats=3)); start = time.perf_counter(); net(x); shares.append(ops/(time.perf_counter() - start)/rates[-1])
     return dict(matrix_gflops=float(np.median(rates))/1e9, share=float(np.median(shares)), share_low=min(shares), share_high=max(shares), rounds=rounds)
 
-# %% ../nbs/16c_benchmark.ipynb #5577dda7
+# %% ../nbs/16c_benchmark.ipynb #d6239a89
 def plain_learner(t, size=224, bs=10, lr=1e-4, seed=0):
     "VGG16-GAP as plain fastai, from the same weights."
     net = defect_net(); torch.manual_seed(seed)
@@ -105,7 +105,7 @@ class _Normalised(nn.Module):
     def __init__(self): super().__init__(); self.stats = [torch.tensor(s).view(1, 3, 1, 1) for s in IMAGENET_STATS]
     def forward(self, x): m, s = (o.to(x.device) for o in self.stats); return (x.as_subclass(torch.Tensor) - m)/s
 
-# %% ../nbs/16c_benchmark.ipynb #74e2df58
+# %% ../nbs/16c_benchmark.ipynb #f87847da
 def plain_inspect(net, paths, size=224):
     "Probability, heat and box of each photo, with the reference's arithmetic; `net` in contiguous memory."
     kept, out = {}, []
@@ -122,7 +122,7 @@ def plain_inspect(net, paths, size=224):
     finally: hook.remove()
     return out
 
-# %% ../nbs/16c_benchmark.ipynb #8469b33d
+# %% ../nbs/16c_benchmark.ipynb #8119c872
 def _quietly(l, epochs):
     with l.no_bar(), l.no_logging(): l.fit(epochs)
     return l
@@ -153,7 +153,7 @@ def training(
     return dict(parts=len(t), trained_on=int((dls.table.split == 'train').sum()), epochs=epochs, rounds=rounds, seconds=float(np.median(ours)), plain_epoch=float(np.median(epoch)), ratio=float(np.median(ratio)), ratio_low=min(ratio), ratio_high=max(ratio),
         folds=k, folds_seconds=folds, folds_ratio=k*epochs*float(np.median(epoch))*(len(t)*(k - 1)/k)/(dls.table.split == 'train').sum()/folds, balanced=_balanced(test, probabilities(learn, test.path)), plain_balanced=_balanced(test, _plain_p(plain, test, size)) if full else None)
 
-# %% ../nbs/16c_benchmark.ipynb #38abcce8
+# %% ../nbs/16c_benchmark.ipynb #f77ba5b2
 def _run(inspector, paths):
     for v in inspector.stream(paths): v.boxes
 
@@ -175,7 +175,7 @@ def decoding(bundle, paths, rounds=5)->pd.DataFrame:
     own = Inspector(bundle); size = own.info['size']
     return faster(alternate({'inspection': lambda: _run(own, paths), 'decoding alone': lambda: [to_array(squish(read_image(p), size)) for p in paths]}, rounds), 'inspection', len(paths))
 
-# %% ../nbs/16c_benchmark.ipynb #f5e35ced
+# %% ../nbs/16c_benchmark.ipynb #c35eef13
 def heatmaps(bs=4, size=224, rounds=5)->dict: # name -> row of `faster`
     "Cost of heatmaps."
     net, x = defect_net().eval(), torch.rand(bs, 3, size, size).contiguous(memory_format=torch.channels_last)
@@ -187,7 +187,7 @@ def heatmaps(bs=4, size=224, rounds=5)->dict: # name -> row of `faster`
         out[f'{ours} {at} / package grad-cam'] = faster(alternate(r, rounds), 'grad-cam', bs).loc['ours']
     return {k: v.to_dict() for k, v in out.items()}
 
-# %% ../nbs/16c_benchmark.ipynb #613c6e48
+# %% ../nbs/16c_benchmark.ipynb #ee550de3
 def _program(): return [shutil.which('defect', path=f'{Path(sys.executable).parent}{os.pathsep}{os.environ.get("PATH", "")}') or 'defect']
 
 def _measured(args)->tuple:
@@ -211,7 +211,7 @@ def start_up(bundle, photo, rounds=3)->dict:
     rows = [(_measured([*_program(), '--help'])[0], _measured([*_program(), 'predict', bundle, photo])[0]) for _ in range(rounds)]
     h, p = zip(*rows); return dict(help=float(np.median(h)), help_high=max(h), predict=float(np.median(p)), predict_high=max(p), rounds=rounds)
 
-# %% ../nbs/16c_benchmark.ipynb #8e6ae213
+# %% ../nbs/16c_benchmark.ipynb #7effdb48
 def gpu(size=224, bs=64, rounds=5, device='cuda', compiled=True)->dict:
     "Photos a second of VGG16 with its heat on a GPU, and the share of the floor."
     device = torch.device(device); net = defect_net().eval().to(device); x = torch.rand(bs, 3, size, size, device=device).contiguous(memory_format=torch.channels_last); ops = operations(net, x[:1])
@@ -223,7 +223,7 @@ def gpu(size=224, bs=64, rounds=5, device='cuda', compiled=True)->dict:
     t = alternate({'photos': once}, rounds, warm=3).seconds; rate = matrix_rate(8192 if device.type == 'cuda' else 256, rounds, device, torch.bfloat16)
     return dict(photos_a_second=float(bs/t.median()), share=float(ops*bs/t.median()/rate), matrix_tflops=rate/1e12, size=size, batch=bs, rounds=rounds)
 
-# %% ../nbs/16c_benchmark.ipynb #f5a9cdd3
+# %% ../nbs/16c_benchmark.ipynb #10015ae9
 PARTS = ['floor', 'training', 'inspection', 'heatmaps', 'memory', 'startup', 'gpu']
 
 @contextmanager
@@ -243,7 +243,7 @@ def _exports(bundle, engines, source, n):
         except UserError as err: said[e] = str(err)
     return good, said
 
-# %% ../nbs/16c_benchmark.ipynb #d40ac527
+# %% ../nbs/16c_benchmark.ipynb #fdbde28b
 def _table(r): return {k: v.to_dict() for k, v in r.T.items()}
 
 def benchmark(
@@ -258,6 +258,7 @@ def benchmark(
 )->dict:
     "Measure everything on this machine."
     if bad := set(parts) - set(PARTS): raise UserError(f'There is no part {min(bad)!r} of the benchmark: choose from {", ".join(PARTS)}.')
+    if 'heatmaps' in parts: need('pytorch_grad_cam', 'gradcam')              # before the hour begins
     with tempfile.TemporaryDirectory() as d:
         if not source: synth_folder(source := Path(d)/'drawn', parts_drawn*2//3, parts_drawn - parts_drawn*2//3, size=512)
         t, out = samples(source), dict(machine=machine(), source=Path(source).name, parts=len(samples(source)))
@@ -284,7 +285,7 @@ def _small(bundle):
     new = Path(f'{bundle}-32'); shutil.copytree(bundle, new, ignore=shutil.ignore_patterns('exports')); f = new/'model.json'
     f.write_text(to_json(json.loads(f.read_text()) | dict(size=32))); return new
 
-# %% ../nbs/16c_benchmark.ipynb #10015ae9
+# %% ../nbs/16c_benchmark.ipynb #de0c6315
 def benchmark_text(r)->str:
     "For people."
     m, out = r['machine'], []; row = lambda what, v, more='': out.append(f'{what:44} {v:>10}   {more}'.rstrip())

@@ -63,8 +63,10 @@ class _Memory:
     def put(self, key, maps): self.have[key] = maps; self.used += sum(m.nbytes for m in maps)
 
 class _Files:
-    def __init__(self, root, name): self.root, self.dir = Path(root), Path(root)/name; self.used = sum(f.stat().st_size for f in self.root.rglob('*.safetensors'))
-    def key(self, path, k): h = sha256(path)[:32]; return self.dir/h[:2]/f'{h}-{k}.safetensors'
+    def __init__(self, root, name): self.root, self.dir, self.hashes = Path(root), Path(root)/name, {}; self.used = sum(f.stat().st_size for f in self.root.rglob('*.safetensors'))
+    def key(self, path, k):
+        f = file_key(path); h = self.hashes[f] = self.hashes.get(f) or sha256(path)[:32]      # each photo is hashed once, not once an epoch
+        return self.dir/h[:2]/f'{h}-{k}.safetensors'
     def put(self, file, maps):
         with new_file(file) as f: save_file({str(i): m for i, m in enumerate(maps)}, f)
         self.used += file.stat().st_size

@@ -337,9 +337,10 @@ def _add_benchmark(verbs):
 def _benchmark(a):
     from defect_nbdev.benchmark import PARTS, benchmark, benchmark_text
     from defect_nbdev.guard import new_file, to_json
-    r = benchmark(a.source, a.parts or PARTS, a.rounds, a.full, say=lambda s: print(s, '...', file=sys.stderr, flush=True))
-    if a.out:
-        with new_file(a.out) as f: f.write_text(to_json(r))
+    run = lambda: benchmark(a.source, a.parts or PARTS, a.rounds, a.full, say=lambda s: print(s, '...', file=sys.stderr, flush=True))
+    if not a.out: r = run()
+    else:
+        with new_file(a.out) as f: f.write_text(to_json(r := run()))          # whether the place can be written is known before the hour begins
     print(benchmark_text(r))
 
 # %% ../nbs/18_cli.ipynb #91775106

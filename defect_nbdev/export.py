@@ -86,7 +86,7 @@ def _to_int8(m, photos, load):
             ignored_scope=nncf.IgnoredScope(names=_only_eyes(m), types=['MatMul', 'Multiply', 'Add', 'Subtract', 'Divide', 'ReduceMean', 'TopK', 'AvgPool', 'Interpolate'], validate=False),
             advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE))   # 7 bits of weights: the same result on processors without VNNI
 
-# %% ../nbs/15b_export.ipynb #04b9a772
+# %% ../nbs/15b_export.ipynb #04a8f5d4
 def _reference(path, t, explainer, layer, bs=8):
     "Probabilities and heat by PyTorch, and the photos `[n, 3, H, W]` batch by batch."
     i = Inspector(path, workers=1)
@@ -101,7 +101,7 @@ def _compare(i, engine, batches, bar):
     out = [(*i._answers(x), *engine(x)) for b in (progress_bar(batches, leave=False) if bar else batches) for x in [_load(i, b)]]
     return [np.concatenate(v) for v in zip(*out)]
 
-# %% ../nbs/15b_export.ipynb #04a8f5d4
+# %% ../nbs/15b_export.ipynb #b543aa4d
 def export_bundle(
     path,           # A bundle, or the folder of a run
     kind,           # One of `ENGINES`
@@ -128,7 +128,7 @@ def export_bundle(
         (f/RECORD).write_text(to_json(_record(i, kind, f, t, p, heat, q, heat_q, about, explainer)))
     return load_record(path, kind)
 
-# %% ../nbs/15b_export.ipynb #b543aa4d
+# %% ../nbs/15b_export.ipynb #cd412e5a
 def _write(i, kind, f, layer, about, batches):
     onnx = f/'model.onnx'; write_onnx(i.net.cpu(), i.info['size'], onnx, i.info['temperature'], i.info['explainer'], layer, about)
     if kind == 'onnx': return
@@ -147,7 +147,7 @@ def _record(i, kind, f, t, p, heat, q, heat_q, about, explainer):
     return dict(schema=EXPORT_SCHEMA, kind=kind, explainer=i.info['explainer'], heat_scale=scale, weights_sha256=about['weights_sha256'], files={o.name: sha256(o) for o in sorted(f.iterdir())},
         parity=m | dict(label=t.label.tolist(), p=short(p), p_exported=short(q)), versions={k: version(k) for k in ('torch', 'onnx', *(('onnxruntime',) if kind == 'onnx' else ('openvino', 'nncf')))})
 
-# %% ../nbs/15b_export.ipynb #584ccc79
+# %% ../nbs/15b_export.ipynb #ec524c56
 def export_text(r)->str:
     "A record for people."
     m = r['parity']

@@ -10,9 +10,9 @@ import torch
 from fastcore.basics import patch
 from torch import nn
 from torch.nn import functional as F
-from .explain import GRADIENT_METHODS
+from .explain import GRADIENT_METHODS, SLOW
 from .guard import UserError
-from .model import anomaly_logit, anomaly_weights
+from .model import anomaly_logit, anomaly_weights, layer as find_layer
 
 # %% ../nbs/12c_graph.ipynb #218c91a2
 def _max_pool_backward(x, y, g):
@@ -71,9 +71,13 @@ class VerdictGraph(nn.Module):
         layer=None,     # Name of a layer; None: the last
     ):
         super().__init__(); self.net, self.temperature, self.method = net.eval().requires_grad_(False), temperature, method or net.explainer
-        if self.method not in ('patch', 'cam', *GRADIENT_METHODS): raise UserError(f'Heat by {self.method} takes hundreds of passes and cannot be exported: choose another explainer, for example cam.')
+        if self.method in SLOW: raise UserError(f'Heat by {self.method} takes hundreds of passes and cannot be exported: choose another explainer, for example cam.')
+        if self.method not in ('patch', 'cam', *GRADIENT_METHODS): raise UserError(f'There is no heat by {self.method!r} to export: choose from cam, {", ".join(GRADIENT_METHODS)}.')
+        if layer and self.method in ('patch', 'cam'): raise UserError(f'{self.method} takes no layer: leave it away, or use layercam.')
         if (self.method == 'patch') != (net.explainer == 'patch') or self.method == 'cam' and net.explainer != 'cam': raise UserError(f'This network gives no heat by {self.method}: choose {net.explainer}.')
-        if net.explainer != 'patch': self.body = nn.ModuleList([*net.prefix, *net.tail]); self.at = net.names[layer.replace('-', '_') if layer else list(net.names)[-1]]
+        if net.explainer != 'patch':
+            self.body = nn.ModuleList([*net.prefix, *net.tail]); find_layer(net, layer)      # says which layers there are
+            self.at = net.names[layer.replace('-', '_') if layer else list(net.names)[-1]]
 
     def forward(self, images): # float `[B, 3, H, W]` in 0..1 -> probability `[B]`, heat `[B, h, w]`
         logit, heat = self.net.explain(images) if self.method == 'patch' else self._explain(images)

@@ -46,6 +46,7 @@ def test_thresholds_that_part_the_two(defect, exported, washer, tmp_path):
 def test_odd_wishes(defect, exported, washer, tmp_path):
     refused(defect('export', tmp_path, '--to', 'onnx'), 'no model bundle'); refused(defect('export', exported, '--to', 'onnx', '--photos', tmp_path/'nowhere'), '--photos')
     refused(defect('export', exported, '--to', 'onnx', '--explainer', 'shap'), 'cannot be exported'); refused(defect('export', exported, '--to', 'onnx', '--layer', 'conv4_3'), '--explainer')
+    refused(defect('export', exported, '--to', 'onnx', '--explainer', 'smile'), 'choose from cam'); refused(defect('export', exported, '--to', 'onnx', '--explainer', 'layercam', '--layer', 'conv9'), 'There is no layer')
     refused(defect('report', exported, washer, '-o', tmp_path/'r.html', '--backend', 'onnx', '--faithful', 1), '--backend')
     assert (exported/'bundle/exports/onnx/model.onnx').is_file() and not (exported/'bundle/exports/openvino').exists()
 
@@ -54,7 +55,7 @@ def test_nothing_leaves_the_machine(exported, washer, tmp_path):
     (tmp_path/'listen').mkdir(); (tmp_path/'listen/sitecustomize.py').write_text(LISTEN); (tmp_path/'home').mkdir()
     env = {**os.environ, 'PYTHONPATH': str(tmp_path/'listen'), 'CALLS': str(tmp_path/'calls'), 'HOME': str(tmp_path/'home')}; env.pop('NNCF_CI', None)
     exe = Path(sys.executable).parent/'defect'; d = tmp_path/'run'; shutil.copytree(exported, d)
-    r = subprocess.run([exe, 'export', d, '--to', 'openvino-int8', '-n', '12'], env=env, capture_output=True, text=True); assert r.returncode in (0, 2) and 'Traceback' not in r.stderr, r.stderr
+    r = subprocess.run([exe, 'export', d, '--to', 'openvino-int8', '-n', '12'], env=env, capture_output=True, text=True); assert r.returncode == 0 or r.returncode == 2 and 'was thrown away' in r.stderr, r.stderr      # one epoch of training: 8 bits may not be enough
     calls = (tmp_path/'calls').read_text() if (tmp_path/'calls').exists() else ''
     assert calls == '' and [p.name for p in (tmp_path/'home').iterdir() if 'intel' in p.name] == []
     if r.returncode == 0: assert subprocess.run([exe, 'predict', d, next((washer/'test/spot').iterdir()), '--backend', 'openvino-int8'], env=env, capture_output=True).returncode == 0

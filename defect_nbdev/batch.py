@@ -12,7 +12,6 @@ import numpy as np
 from PIL import Image
 from .guard import UserError, new_file
 from .inspector import Inspector, Verdict
-from .show import png
 
 # %% ../nbs/15_batch.ipynb #3f52b8e2
 CSV_COLUMNS = 'path label verdict p_anomaly n_boxes x0 y0 x1 y1 box_score error'.split()
@@ -43,7 +42,11 @@ class Coco:
 def _npy(v): b = io.BytesIO(); np.save(b, v.heatmap.astype(np.float16), allow_pickle=False); return b.getvalue()
 def _mask(v): b = io.BytesIO(); Image.fromarray(v.mask().astype(np.uint8)*255).save(b, 'png'); return b.getvalue()
 
-EXTRAS = dict(overlays=('.png', lambda v: png(v.show().figure, dpi=120)), heatmaps=('.npy', _npy), masks=('.png', _mask))  # Folder: ending, content
+def _overlay(v):
+    from defect_nbdev.show import png
+    return png(v.show().figure, dpi=120)
+
+EXTRAS = dict(overlays=('.png', _overlay), heatmaps=('.npy', _npy), masks=('.png', _mask))  # Folder: ending, content
 
 def _write(path, data):
     with new_file(path) as f: f.write_bytes(data)

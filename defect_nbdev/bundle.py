@@ -17,7 +17,6 @@ from .decide import apply_temperature, decide, fit_temperature
 from .guard import UserError, new_file, new_folder, sha256, to_json
 from .metric import metric_net
 from .model import defect_net
-from .patch_train import box_threshold
 from .patches import patch_net
 from .weights import SHA256, VGG16
 
@@ -134,5 +133,6 @@ def set_thresholds(
     return info['thresholds']
 
 def _box_heat(v, low):
+    from defect_nbdev.patch_train import box_threshold          # what trains is slow to import, and an inspection needs none
     y, p = _scores(v)
     return box_threshold(np.array(v['peak'])[~y], p[~y] >= low)

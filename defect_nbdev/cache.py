@@ -9,6 +9,7 @@ __all__ = ['CACHE_SCHEMA', 'TURNS', 'frozen_key', 'file_key', 'turn', 'turns', '
 # %% ../nbs/10a_cache.ipynb #0e540861
 import hashlib, itertools, json, os
 import numpy as np, torch
+from concurrent.futures import ThreadPoolExecutor
 from fastcore.basics import patch
 from fastprogress.fastprogress import progress_bar
 from pathlib import Path
@@ -60,7 +61,7 @@ class _Memory:
     def __init__(self): self.have, self.used = {}, 0
     def key(self, path, k): return *file_key(path), k
     def get(self, key): return self.have.get(key)
-    def put(self, key, maps): self.have[key] = maps; self.used += sum(m.nbytes for m in maps)
+    def put(self, key, maps): self.used += sum(m.nbytes for m in maps) if key not in self.have else 0; self.have[key] = maps
 
 class _Files:
     def __init__(self, root, name): self.root, self.dir, self.hashes = Path(root), Path(root)/name, {}; self.used = sum(f.stat().st_size for f in self.root.rglob('*.safetensors'))
@@ -100,24 +101,34 @@ class FeatureStore:
     def features(self, x): "Of images `[n, 3, H, W]`: a list with `[n, C, h, w]` of each layer."; return [self.net.frozen_features(x)]
 
 # %% ../nbs/10a_cache.ipynb #fab5bec6
+def _pictures(items, size): return torch.stack([turn(o, k) for o, (_, k) in zip(torch.from_numpy(stack_images([read_image(p) for p, _ in items], size)), items)])
+
 @patch
 @torch.inference_mode()
-def _compute(self:FeatureStore, items):
-    "Of (path, turn) pairs: for each a list of float16 tensors `[C, h, w]`."
-    x = torch.from_numpy(stack_images([read_image(p) for p, _ in items], self.size))
-    x = torch.stack([turn(o, k) for o, (_, k) in zip(x, items)]).to(self.net.mean.device)
+def _compute(self:FeatureStore, x):
+    "Of images `[n, 3, H, W]`: for each a list of float16 tensors `[C, h, w]`."
+    x = x.to(self.net.mean.device)
     out = [f.half().cpu() for f in self.features(x.contiguous(memory_format=torch.channels_last))]
-    return [[f[i].clone(memory_format=torch.contiguous_format) for f in out] for i in range(len(items))]
+    return [[f[i].clone(memory_format=torch.contiguous_format) for f in out] for i in range(len(x))]
 
 @patch
 def __call__(self:FeatureStore,
     items, # Paths, or pairs (path, turn)
 ):         # Yields for each, in order, a list of float16 tensors `[C, h, w]`
     items = [(p, 0) if isinstance(p, (str, Path)) else p for p in items]; starts = range(0, len(items), self.bs)
-    for i in progress_bar(starts, leave=False) if self.progress and len(starts) > 1 and self.shelf.get(self.shelf.key(*items[-1])) is None else starts:
-        keys = [self.shelf.key(*o) for o in items[i:i+self.bs]]; found = [self.shelf.get(k) for k in keys]
-        todo = [o for o, f in zip(items[i:i+self.bs], found) if f is None]; new = iter(self._compute(todo) if todo else ())
-        for k, f in zip(keys, found): yield f if f is not None else self._keep(k, next(new))
+    bar = self.progress and len(starts) > 1 and self.shelf.get(self.shelf.key(*items[-1])) is None
+    with ThreadPoolExecutor(1) as pool:
+        ahead = self._look_up(items[:self.bs], pool)
+        for i in progress_bar(starts, leave=False) if bar else starts:
+            keys, found, x = ahead; ahead = self._look_up(items[i+self.bs:i+2*self.bs], pool)
+            new = iter(self._compute(x.result()) if x else ())
+            for k, f in zip(keys, found): yield f if f is not None else self._keep(k, next(new))
+
+@patch
+def _look_up(self:FeatureStore, items, pool):
+    "Of a batch: keys, what is kept, and the pictures of the others, which are read while the batch before is computed."
+    keys = [self.shelf.key(*o) for o in items]; found = [self.shelf.get(k) for k in keys]; todo = [o for o, f in zip(items, found) if f is None]
+    return keys, found, pool.submit(_pictures, todo, self.size) if todo else None
 
 @patch
 def _keep(self:FeatureStore, key, maps):

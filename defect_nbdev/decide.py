@@ -8,9 +8,7 @@ __all__ = ['EPS', 'upper_bound', 'allowed', 'parts_needed', 'cuts', 'by_hand', '
 
 # %% ../nbs/12b_decide.ipynb #a24d4dd8
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import expit, logit
-from scipy.stats import beta
+from scipy.special import betaincinv, expit, logit
 from .guard import UserError
 
 # %% ../nbs/12b_decide.ipynb #abfd3b89
@@ -21,7 +19,7 @@ def upper_bound(
 ):                  # The share that is not exceeded with this confidence; 1 if all trials were events
     "Upper end of the one-sided Clopper-Pearson interval."
     k = np.asarray(k, float)
-    b = np.where(k >= n, 1., beta.ppf(confidence, k + 1, np.maximum(n - k, 1e-9)))
+    b = np.where(k >= n, 1., betaincinv(k + 1, np.maximum(n - k, 1e-9), confidence))
     return float(b) if b.ndim == 0 else b
 
 # %% ../nbs/12b_decide.ipynb #52aa8df1
@@ -225,6 +223,7 @@ def fit_temperature(y, p)->float:
     if y.all() or not y.any(): return 1.
     target = np.where(y, (y.sum() + 1)/(y.sum() + 2), 1/((~y).sum() + 2))
     nll = lambda s: np.mean(np.logaddexp(0, z/np.exp(s)) - target*z/np.exp(s))
+    from scipy.optimize import minimize_scalar                  # slow to import, and an inspection needs none
     return float(np.exp(minimize_scalar(nll, bounds=(-np.log(10), np.log(10)), method='bounded').x))
 
 def apply_temperature(p, temperature): "Probabilities at another temperature."; return expit(_logit(p)/temperature)

@@ -9,7 +9,6 @@ __all__ = ['GRADIENT_METHODS', 'METHODS', 'SLOW', 'evaluating', 'cam', 'gradient
 # %% ../nbs/12_explain.ipynb #93b1ea58
 import numpy as np, torch
 from contextlib import contextmanager
-from fastai.callback.hook import hook_output
 from torch.nn import functional as F
 from .cache import FrozenFeatures
 from .guard import UserError, need
@@ -33,10 +32,11 @@ def cam(
     features=False,
 ):        # Anomaly logit `[B]`, raw heat `[B, h, w]` at the resolution of the last convolution
     "Class activation map of the anomaly logit, in one forward pass."
-    with torch.inference_mode(), evaluating(net), hook_output(layer(net)) as h:
-        z = net.from_prefix(x) if features else net(x)
+    with torch.inference_mode(), evaluating(net):
+        a = net.tail(x if features else net.frozen_features(x))
+        z = net.head(net.pool(a).mean((2, 3)))
     w, _ = anomaly_weights(net)
-    return anomaly_logit(z), torch.einsum('bkij,k->bij', h.stored, w.detach())
+    return anomaly_logit(z), torch.einsum('bkij,k->bij', a, w.detach())
 
 # %% ../nbs/12_explain.ipynb #9481e838
 @contextmanager

@@ -24,7 +24,6 @@ from .guard import UserError
 from .images import find_images, read_image, squish, to_array
 from .model import anomaly_logit
 from .shap_heat import shap_cost
-from .show import COLORS, png, show_boxes, show_heat, show_part
 
 # %% ../nbs/14_inspector.ipynb #1dca04bd
 @dataclass(repr=False)
@@ -89,6 +88,7 @@ def to_dict(v:Verdict)->dict:
 def show(v:Verdict, ax=None, truth=''):
     "Photo, heat and boxes, with verdict and probability as the title."
     if v.error: raise UserError(v.error)
+    from defect_nbdev.show import COLORS, show_boxes, show_heat, show_part      # matplotlib is slow to import, and only pictures need it
     ax = show_part(v.image, ax, f'{v.label}  p={v.p_anomaly:.2f}' + (f'  ({truth})' if truth else ''))
     ax.title.set_color(COLORS[v.label])
     return show_boxes(v.boxes, show_heat(v.heatmap, ax, shown_scale(v.scale, v.label)))
@@ -101,7 +101,9 @@ def shown_scale(
     return (scale[0], 2*scale[1] - scale[0]) if scale and label == 'PASS' else scale
 
 @patch
-def _repr_png_(self:Verdict): return None if self.error else png(self.show().figure, dpi=90)
+def _repr_png_(self:Verdict):
+    from defect_nbdev.show import png
+    return None if self.error else png(self.show().figure, dpi=90)
 
 # %% ../nbs/14_inspector.ipynb #1d2497ab
 class Inspector:
@@ -130,7 +132,7 @@ class Inspector:
 @patch
 def _open_net(self:Inspector, model, saved, device):
     self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
-    self.net = (load_bundle(model)[0] if saved else model.model).to(self.device)
+    self.net = (load_bundle(model)[0].requires_grad_(False) if saved else model.model).to(self.device)
 
 @patch
 def _open_engine(self:Inspector, model):

@@ -10,7 +10,6 @@ import torch
 from fastcore.basics import patch
 from torch import nn
 from torch.nn import functional as F
-from torchvision.transforms.v2.functional import gaussian_blur
 from .guard import UserError
 from .model import BACKBONES, IMAGENET_STATS, defect_net
 
@@ -108,8 +107,9 @@ def patch_logits(self:PatchNet,
 def patch_heat(
     logits, # `[B, heads, h, w]`
 ):          # `[B, h, w]` in 0..1
-    "Mean probability over heads, smoothed."
-    return gaussian_blur(torch.sigmoid(logits).mean(1, keepdim=True), [7, 7], [1., 1.])[:, 0]
+    "Mean probability over heads, smoothed by a Gaussian of one patch."
+    g = torch.exp(-torch.arange(-3., 4, device=logits.device)**2/2); g = g/g.sum()
+    return F.conv2d(F.pad(torch.sigmoid(logits).mean(1, keepdim=True), [3]*4, mode='reflect'), (g[:, None]*g)[None, None])[:, 0]
 
 # %% ../nbs/08a_patches.ipynb #4c917b41
 def hottest(

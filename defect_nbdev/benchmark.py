@@ -9,6 +9,7 @@ __all__ = ['PARTS', 'alternate', 'faster', 'machine', 'matrix_rate', 'operations
 # %% ../nbs/16c_benchmark.ipynb #34932f84
 import json, os, platform, shutil, subprocess, sys, tempfile, time
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 import numpy as np, pandas as pd, torch
@@ -16,6 +17,7 @@ from fastai.data.block import CategoryBlock, DataBlock
 from fastai.data.transforms import ColReader
 from fastai.learner import Learner
 from fastai.losses import CrossEntropyLossFlat
+from fastai.optimizer import OptimWrapper
 from fastai.vision.augment import Resize, ResizeMethod
 from fastai.vision.data import ImageBlock
 from torch import nn
@@ -27,7 +29,7 @@ from .data import defect_dls
 from .backend import ENGINES
 from .explain import cam, fit_heat_scale, heatmap
 from .export import export_bundle
-from .guard import UserError, need, to_json
+from .guard import UserError, need, new_file, to_json
 from .images import read_image, squish, to_array
 from .inspector import Inspector
 from .metrics import image_metrics
@@ -101,7 +103,7 @@ def plain_learner(t, size=224, bs=10, lr=1e-4, seed=0):
     block = DataBlock((ImageBlock, CategoryBlock(['good', 'anomaly'], sort=False)), get_x=ColReader('path'), get_y=ColReader('label'), splitter=lambda t: (list(range(len(t))), []), item_tfms=Resize(size, ResizeMethod.Squish))
     dls = block.dataloaders(t[t.split == 'train'].reset_index(drop=True), bs=bs, drop_last=False)
     model = nn.Sequential(_Normalised(), body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 2)); model[1][:24].requires_grad_(False)
-    return Learner(dls, model, CrossEntropyLossFlat(weight=torch.tensor([1., 3.])), lr=lr)
+    return Learner(dls, model, CrossEntropyLossFlat(weight=torch.tensor([1., 3.])), lr=lr, opt_func=partial(OptimWrapper, opt=torch.optim.Adam))      # fastai's own Adam has another epsilon, and learns less in as many epochs
 
 class _Normalised(nn.Module):
     def __init__(self): super().__init__(); self.stats = [torch.tensor(s).view(1, 3, 1, 1) for s in IMAGENET_STATS]
@@ -258,30 +260,45 @@ def benchmark(
     many=10000,    # Photos of the run whose memory is measured
     size=224, patch_size=384, parts_drawn=434,
     say=lambda s: None, # Called with the name of what begins
+    out=None,      # JSON file, written after each part; other parts that were measured before stay in it
 )->dict:
     "Measure everything on this machine."
     if bad := set(parts) - set(PARTS): raise UserError(f'There is no part {min(bad)!r} of the benchmark: choose from {", ".join(PARTS)}.')
     if 'heatmaps' in parts: need('pytorch_grad_cam', 'gradcam')              # before the hour begins
     with tempfile.TemporaryDirectory() as d:
         if not source: synth_folder(source := Path(d)/'drawn', parts_drawn*2//3, parts_drawn - parts_drawn*2//3, size=512)
-        t, out = samples(source), dict(machine=machine(), source=Path(source).name, parts=len(samples(source)))
-        if 'floor' in parts: say('floor'); out['floor'] = floor(rounds, size)
-        if 'heatmaps' in parts: say('heatmaps'); out['heatmaps'] = heatmaps(size=size, rounds=rounds)
-        if 'gpu' in parts: out['gpu'] = gpu() if torch.cuda.is_available() else None
-        if 'training' in parts: say('training'); out['training'] = training(t, size, rounds=min(rounds, 3), full=full)
-        if {'inspection', 'memory', 'startup'} & set(parts): out |= _with_bundles(source, t, parts, rounds, engines, n, many, size, patch_size, say)
-    return out
+        t = samples(source); now = dict(machine=machine(), source=Path(source).name, parts=len(t)); r = _earlier(out, now) | now
+        if 'floor' in parts: say('floor'); r['floor'] = floor(rounds, size); _write(r, out)
+        if 'heatmaps' in parts: say('heatmaps'); r['heatmaps'] = heatmaps(size=size, rounds=rounds); _write(r, out)
+        if 'gpu' in parts: r['gpu'] = gpu() if torch.cuda.is_available() else None
+        if 'training' in parts: say('training'); r['training'] = training(t, size, rounds=min(rounds, 3), full=full); _write(r, out)
+        if {'inspection', 'memory', 'startup'} & set(parts):
+            for more in _of_bundles(source, t, parts, rounds, engines, n, many, size, patch_size, say): r |= more; _write(r, out)
+    return r
 
-def _with_bundles(source, t, parts, rounds, engines, n, many, size, patch_size, say):
-    paths, out = t.path.iloc[np.linspace(0, len(t) - 1, min(n, len(t))).astype(int)].tolist(), {}; say('training two small models')
+def _write(r, file):
+    if file:
+        with new_file(file) as f: f.write_text(to_json(r))
+
+def _earlier(file, now):
+    "What was measured before, on the same machine and photos; also finds out whether the file can be written."
+    r = {}
+    if file and Path(file).exists():
+        try: r = json.loads(Path(file).read_text()); same = all(r[k] == v for k, v in now.items())
+        except (OSError, ValueError, KeyError, TypeError) as e: raise UserError(f'{file} holds no figures of a benchmark: it is left alone; choose another place with --out.') from e
+        if not same: raise UserError(f'{file} holds figures of another machine or of other photos: it is left alone; choose another place with --out.')
+    _write(r | now, file)
+    return r
+
+def _of_bundles(source, t, parts, rounds, engines, n, many, size, patch_size, say):
+    paths = t.path.iloc[np.linspace(0, len(t) - 1, min(n, len(t))).astype(int)].tolist(); say('training two small models')
     with _bundles(source, size, patch_size, engines if 'inspection' in parts else ()) as made:
         bs = {k: b for k, (b, _, _) in made.items()}
         if 'inspection' in parts:
-            say('inspection'); out['inspection'] = {k: _table(inspection(b, paths, good, rounds)) for k, (b, good, _) in made.items()}; out['thrown_away'] = {k: said for k, (_, _, said) in made.items()}
-            out['decoding'] = {k: _table(decoding(b, paths, rounds)) for k, b in bs.items()}
-        if 'memory' in parts: say('memory'); out['memory'] = memory(_small(bs['vgg16-gap']), paths[0], many)
-        if 'startup' in parts: say('start'); out['startup'] = {k: start_up(b, paths[0]) for k, b in bs.items()}
-    return out
+            say('inspection'); yield dict(inspection={k: _table(inspection(b, paths, good, rounds)) for k, (b, good, _) in made.items()}, thrown_away={k: said for k, (_, _, said) in made.items()},
+                                          decoding={k: _table(decoding(b, paths, rounds)) for k, b in bs.items()})
+        if 'memory' in parts: say('memory'); yield dict(memory=memory(_small(bs['vgg16-gap']), paths[0], many))
+        if 'startup' in parts: say('start'); yield dict(startup={k: start_up(b, paths[0]) for k, b in bs.items()})
 
 def _small(bundle):
     "The same bundle with an input of 32 px: memory is that of the run around the network, in minutes instead of hours."

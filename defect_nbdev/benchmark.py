@@ -103,7 +103,7 @@ def plain_learner(t, size=224, bs=10, lr=1e-4, seed=0):
     block = DataBlock((ImageBlock, CategoryBlock(['good', 'anomaly'], sort=False)), get_x=ColReader('path'), get_y=ColReader('label'), splitter=lambda t: (list(range(len(t))), []), item_tfms=Resize(size, ResizeMethod.Squish))
     dls = block.dataloaders(t[t.split == 'train'].reset_index(drop=True), bs=bs, drop_last=False)
     model = nn.Sequential(_Normalised(), body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 2)); model[1][:24].requires_grad_(False)
-    return Learner(dls, model, CrossEntropyLossFlat(weight=torch.tensor([1., 3.])), lr=lr, opt_func=partial(OptimWrapper, opt=torch.optim.Adam))      # fastai's own Adam has another epsilon, and learns less in as many epochs
+    return Learner(dls, model, CrossEntropyLossFlat(weight=torch.tensor([1., 3.])), lr=lr, opt_func=partial(OptimWrapper, opt=torch.optim.Adam))      # the optimiser that ours has
 
 class _Normalised(nn.Module):
     def __init__(self): super().__init__(); self.stats = [torch.tensor(s).view(1, 3, 1, 1) for s in IMAGENET_STATS]
@@ -249,8 +249,39 @@ def _exports(bundle, engines, source, n):
     return good, said
 
 # %% ../nbs/16c_benchmark.ipynb #fdbde28b
+def _write(r, file):
+    if file:
+        with new_file(file) as f: f.write_text(to_json(r))
+
+def _earlier(file, now):
+    "What was measured before, on the same machine and photos; also finds out whether the file can be written."
+    r = {}
+    if file and Path(file).exists():
+        try: r = json.loads(Path(file).read_text()); same = all(r[k] == v for k, v in now.items())
+        except (OSError, ValueError, KeyError, TypeError) as e: raise UserError(f'{file} holds no figures of a benchmark: it is left alone; choose another place with --out.') from e
+        if not same: raise UserError(f'{file} holds figures of another machine or of other photos: it is left alone; choose another place with --out.')
+    _write(r | now, file)
+    return r
+
+# %% ../nbs/16c_benchmark.ipynb #87f58794
 def _table(r): return {k: v.to_dict() for k, v in r.T.items()}
 
+def _of_bundles(source, t, parts, rounds, engines, n, many, size, patch_size, say):
+    paths = t.path.iloc[np.linspace(0, len(t) - 1, min(n, len(t))).astype(int)].tolist(); say('training two small models')
+    with _bundles(source, size, patch_size, engines if 'inspection' in parts else ()) as made:
+        bs = {k: b for k, (b, _, _) in made.items()}
+        if 'inspection' in parts:
+            say('inspection'); yield dict(inspection={k: _table(inspection(b, paths, good, rounds)) for k, (b, good, _) in made.items()}, thrown_away={k: said for k, (_, _, said) in made.items()},
+                                          decoding={k: _table(decoding(b, paths, rounds)) for k, b in bs.items()})
+        if 'memory' in parts: say('memory'); yield dict(memory=memory(_small(bs['vgg16-gap']), paths[0], many))
+        if 'startup' in parts: say('start'); yield dict(startup={k: start_up(b, paths[0]) for k, b in bs.items()})
+
+def _small(bundle):
+    "The same bundle with an input of 32 px: memory is that of the run around the network, in minutes instead of hours."
+    new = Path(f'{bundle}-32'); shutil.copytree(bundle, new, ignore=shutil.ignore_patterns('exports')); f = new/'model.json'
+    f.write_text(to_json(json.loads(f.read_text()) | dict(size=32))); return new
+
+# %% ../nbs/16c_benchmark.ipynb #b59ae6ff
 def benchmark(
     source=None,   # Labelled photos, as for `samples`; None: drawn parts
     parts=PARTS,   # Which of `PARTS`
@@ -270,42 +301,13 @@ def benchmark(
         t = samples(source); now = dict(machine=machine(), source=Path(source).name, parts=len(t)); r = _earlier(out, now) | now
         if 'floor' in parts: say('floor'); r['floor'] = floor(rounds, size); _write(r, out)
         if 'heatmaps' in parts: say('heatmaps'); r['heatmaps'] = heatmaps(size=size, rounds=rounds); _write(r, out)
-        if 'gpu' in parts: r['gpu'] = gpu() if torch.cuda.is_available() else None
+        if 'gpu' in parts: r['gpu'] = gpu() if torch.cuda.is_available() else None; _write(r, out)
         if 'training' in parts: say('training'); r['training'] = training(t, size, rounds=min(rounds, 3), full=full); _write(r, out)
         if {'inspection', 'memory', 'startup'} & set(parts):
             for more in _of_bundles(source, t, parts, rounds, engines, n, many, size, patch_size, say): r |= more; _write(r, out)
     return r
 
-def _write(r, file):
-    if file:
-        with new_file(file) as f: f.write_text(to_json(r))
-
-def _earlier(file, now):
-    "What was measured before, on the same machine and photos; also finds out whether the file can be written."
-    r = {}
-    if file and Path(file).exists():
-        try: r = json.loads(Path(file).read_text()); same = all(r[k] == v for k, v in now.items())
-        except (OSError, ValueError, KeyError, TypeError) as e: raise UserError(f'{file} holds no figures of a benchmark: it is left alone; choose another place with --out.') from e
-        if not same: raise UserError(f'{file} holds figures of another machine or of other photos: it is left alone; choose another place with --out.')
-    _write(r | now, file)
-    return r
-
-def _of_bundles(source, t, parts, rounds, engines, n, many, size, patch_size, say):
-    paths = t.path.iloc[np.linspace(0, len(t) - 1, min(n, len(t))).astype(int)].tolist(); say('training two small models')
-    with _bundles(source, size, patch_size, engines if 'inspection' in parts else ()) as made:
-        bs = {k: b for k, (b, _, _) in made.items()}
-        if 'inspection' in parts:
-            say('inspection'); yield dict(inspection={k: _table(inspection(b, paths, good, rounds)) for k, (b, good, _) in made.items()}, thrown_away={k: said for k, (_, _, said) in made.items()},
-                                          decoding={k: _table(decoding(b, paths, rounds)) for k, b in bs.items()})
-        if 'memory' in parts: say('memory'); yield dict(memory=memory(_small(bs['vgg16-gap']), paths[0], many))
-        if 'startup' in parts: say('start'); yield dict(startup={k: start_up(b, paths[0]) for k, b in bs.items()})
-
-def _small(bundle):
-    "The same bundle with an input of 32 px: memory is that of the run around the network, in minutes instead of hours."
-    new = Path(f'{bundle}-32'); shutil.copytree(bundle, new, ignore=shutil.ignore_patterns('exports')); f = new/'model.json'
-    f.write_text(to_json(json.loads(f.read_text()) | dict(size=32))); return new
-
-# %% ../nbs/16c_benchmark.ipynb #de0c6315
+# %% ../nbs/16c_benchmark.ipynb #229d7477
 def benchmark_text(r)->str:
     "For people."
     m, out = r['machine'], []; row = lambda what, v, more='': out.append(f'{what:44} {v:>10}   {more}'.rstrip())

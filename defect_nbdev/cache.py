@@ -69,6 +69,7 @@ class _Files:
         f = file_key(path); h = self.hashes[f] = self.hashes.get(f) or sha256(path)[:32]      # each photo is hashed once, not once an epoch
         return self.dir/h[:2]/f'{h}-{k}.safetensors'
     def put(self, file, maps):
+        if file.is_file(): self.used -= file.stat().st_size                # the same photo twice in two batches, or a damaged file
         with new_file(file) as f: save_file({str(i): m for i, m in enumerate(maps)}, f)
         self.used += file.stat().st_size
     def get(self, file):
@@ -111,6 +112,7 @@ def _compute(self:FeatureStore, x):
     out = [f.half().cpu() for f in self.features(x.contiguous(memory_format=torch.channels_last))]
     return [[f[i].clone(memory_format=torch.contiguous_format) for f in out] for i in range(len(x))]
 
+# %% ../nbs/10a_cache.ipynb #a0fce5d1
 @patch
 def __call__(self:FeatureStore,
     items, # Paths, or pairs (path, turn)
@@ -135,7 +137,7 @@ def _keep(self:FeatureStore, key, maps):
     if self.used + sum(m.nbytes for m in maps) <= self.gb*1e9: self.shelf.put(key, maps)
     return maps
 
-# %% ../nbs/10a_cache.ipynb #ff766738
+# %% ../nbs/10a_cache.ipynb #7cf669c5
 class FrozenFeatures(FeatureStore):
     "The prefix's output for each photo."
     def __call__(self, items)->list: return [m for m, in super().__call__(items)]       # float16 tensors `[C, h, w]`
@@ -150,7 +152,7 @@ class CachedParts:
     def __len__(self): return len(self.paths)
     def __getitem__(self, i): return self.store([(self.paths[i], int(self.rng.choice(self.ks)))])[0], self.y[i]
 
-# %% ../nbs/10a_cache.ipynb #08396712
+# %% ../nbs/10a_cache.ipynb #906b3d6d
 def cache_text(
     folder, gb, # As for `FeatureStore`
     n,          # Photos

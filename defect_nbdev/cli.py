@@ -330,13 +330,13 @@ def _add_benchmark(verbs):
     p = _verb(verbs, 'benchmark', _benchmark, 'measure speed on this machine, as ratios against named rivals', '  defect benchmark -o mine.json                       everything, on drawn parts (an hour on 2 cores)\n  defect benchmark mvtec/pill --parts inspection floor')
     p.add_argument('source', nargs='?', help='labelled photos, as for train (default: 434 drawn parts)')
     p.add_argument('-o', '--out', help='JSON file for the figures, written after each part; other parts measured before stay in it')
-    p.add_argument('--parts', nargs='+', metavar='PART', help='some of floor, training, inspection, heatmaps, memory, startup, gpu (default: all)')
+    p.add_argument('--parts', nargs='+', metavar='PART', help='some of floor, training, inspection, heatmaps, memory, startup, gpu, verdicts (default: all but verdicts)')
     p.add_argument('--rounds', type=_count, default=5, help='how often rivals take turns (default 5)')
-    p.add_argument('--full', action='store_true', help='train the plain rival to its end and compare verdicts too')
+    p.add_argument('--full', action='store_true', help='the plain rival is trained to its end too, with three seeds, and verdicts are compared (half an hour a seed)')
 
 def _benchmark(a):
-    from defect_nbdev.benchmark import PARTS, benchmark, benchmark_text
-    print(benchmark_text(benchmark(a.source, a.parts or PARTS, a.rounds, a.full, say=lambda s: print(s, '...', file=sys.stderr, flush=True), out=a.out)))
+    from defect_nbdev.benchmark import LONG, PARTS, benchmark, benchmark_text
+    print(benchmark_text(benchmark(a.source, (a.parts or PARTS) + LONG*a.full, a.rounds, say=lambda s: print(s, '...', file=sys.stderr, flush=True), out=a.out)))
 
 # %% ../nbs/18_cli.ipynb #91775106
 def _add_demo(verbs):

@@ -1,6 +1,7 @@
 # make demo    train on real photos of solar cells and show verdicts, heatmaps and boxes
 # make test    everything that must hold before a change lands
-# Both install what they need into .venv first.
+# make audit   known vulnerabilities of the pinned packages (asks the package index)
+# All install what they need into .venv first.
 
 PYTHON ?= python3
 BIN    := .venv/bin
@@ -9,10 +10,10 @@ N      ?= 400
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help install demo test clean-export notebooks pytest wheel lock readme readme-figures clean
+.PHONY: help install demo test audit clean-export notebooks pytest wheel lock readme readme-figures clean
 
 help:
-	@sed -n '1,4s/^# //p' Makefile
+	@sed -n '1,5s/^# //p' Makefile
 
 install: .venv/.installed
 
@@ -47,9 +48,13 @@ wheel: install
 	rm -rf build
 	$(BIN)/uv build -q --wheel -o dist
 
+# Needs an index that knows advisories; not part of make test, because its answer changes without a change here.
+audit: install
+	$(BIN)/pip-audit -r requirements-dev.txt --no-deps --disable-pip
+
 # Runtime requirements stay wide; this pins the environment of development.
 lock: install
-	$(BIN)/uv pip compile -q --universal --python-version 3.10 --extra dev --extra demo --extra gradcam --extra track --extra metric --extra shap --extra export --upgrade setup.py -o requirements-dev.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.10 --extra dev --extra demo --extra gradcam --extra track --extra metric --extra shap --extra export --extra scale --upgrade setup.py -o requirements-dev.txt
 
 # After a new demo: make readme-figures, run nbs/index.ipynb, make readme
 readme-figures: demo

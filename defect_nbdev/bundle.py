@@ -7,12 +7,13 @@ __all__ = ['SCHEMA', 'MODEL', 'INFO', 'BUNDLE', 'bundle_of', 'fingerprint', 'mod
            'load_bundle', 'set_thresholds']
 
 # %% ../nbs/13_bundle.ipynb #1c4df0fc
-import hashlib, json
+import hashlib
 from importlib.metadata import version
 from pathlib import Path
 import numpy as np, torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from .contract import read_model_json
 from .decide import apply_temperature, decide, fit_temperature
 from .guard import UserError, new_file, new_folder, sha256, to_json
 from .metric import metric_net
@@ -85,19 +86,7 @@ def load_info(path)->dict:
     "`model.json` of a bundle, checked."
     path = bundle_of(path)
     if not (path/INFO).is_file(): raise UserError(f'{path} is no model bundle (it holds no {INFO}): give the folder that defect train wrote.')
-    try:
-        info = json.loads((path/INFO).read_text(encoding='utf-8'))
-        missing = {'schema', 'net', 'size', 'thresholds', 'temperature', 'validation', 'boxes', 'explainer', 'weights_sha256', 'frozen'} - set(info)
-    except (ValueError, TypeError, OSError) as e: raise UserError(f'{path/INFO} is damaged ({e}): train again or restore it.') from e
-    if missing: raise UserError(f'{path/INFO} lacks {", ".join(sorted(missing))}: train again or restore it.')
-    if not isinstance(info['schema'], int) or not _in_order(info['thresholds']): raise UserError(f'{path/INFO} is damaged (schema or thresholds): train again or restore it.')
-    if info['schema'] > SCHEMA: raise UserError(f'{path} was written by a newer version (schema {info["schema"]}): pip install --upgrade defect_nbdev.')
-    return info
-
-def _in_order(t):
-    "Are these two probabilities in ascending order?"
-    try: return 0 <= float(t.get('review', t['fail'])) <= float(t['fail']) <= 1
-    except (AttributeError, KeyError, TypeError, ValueError): return False
+    return read_model_json(path/INFO, SCHEMA)
 
 # %% ../nbs/13_bundle.ipynb #09f048f3
 def load_bundle(path):
@@ -110,8 +99,9 @@ def load_bundle(path):
         net = _network(weights='imagenet' if info['frozen'] else None, **info['net'])
         w = {k: v.float() if v.is_floating_point() else v for k, v in load_file(path/MODEL).items()}
         bad = net.load_state_dict(w, strict=False)
-    except (SafetensorError, RuntimeError, TypeError, KeyError) as e: raise UserError(f'{path} is damaged ({str(e).splitlines()[0]}): train again or copy it again.') from e
+    except (UserError, SafetensorError, RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, MemoryError, OverflowError, OSError) as e: raise UserError(f'{path} is damaged ({(str(e) or type(e).__name__).splitlines()[0]}): train again or copy it again.') from e
     if bad.unexpected_keys or any(not (info['frozen'] and k.startswith('prefix.')) for k in bad.missing_keys): raise UserError(f'{path/MODEL} does not fit the network that {INFO} describes: copy the bundle again.')
+    if not all(torch.isfinite(v).all() for v in w.values()): raise UserError(f'{path/MODEL} holds NaN or infinity: train again or copy the bundle again.')
     return net.eval(), info
 
 def _network(head='gap', **config): return dict(patch=patch_net, metric=metric_net, gap=defect_net)[head](**config)

@@ -7,7 +7,7 @@ __all__ = ['DefectLoss', 'StopAtTrainAccuracy', 'KeepBest', 'KeepStates', 'cache
            'defect_learner', 'probabilities', 'cross_validate']
 
 # %% ../nbs/11_train.ipynb #b2d7c7cd
-import time
+import time, torch.distributed as dist
 from functools import partial
 import numpy as np, pandas as pd, torch
 from contextlib import contextmanager, nullcontext
@@ -41,6 +41,11 @@ class DefectLoss:
     def to(self, device): self.weight = self.weight.to(device); return self
 
 # %% ../nbs/11_train.ipynb #453378e6
+def _over_processes(device, *n):
+    "Sums over the processes that train together, so that all of them stop after the same epoch."
+    if not dist.is_available() or not dist.is_initialized(): return n
+    t = torch.tensor(n, device=device); dist.all_reduce(t); return t.tolist()
+
 class StopAtTrainAccuracy(Callback):
     "Stop after the first epoch in which at least `acc` of all training images were classified right."
     order = 70
@@ -55,6 +60,7 @@ class StopAtTrainAccuracy(Callback):
     @property
     def train_accuracy(self): return self.right/self.seen if self.seen else float('nan')
     def after_epoch(self):
+        self.right, self.seen = _over_processes(self.dls.device, self.right, self.seen)
         if self.train_accuracy >= self.acc and not self.reason:
             self.reason = f'{100*self.train_accuracy:.1f} % of {self.seen} training images right after epoch {self.epoch + 1}'
             raise CancelFitException()
@@ -69,12 +75,12 @@ class KeepBest(Callback):
     def after_validate(self): self.now = float(self.recorder.loss.value or 0)
     def after_epoch(self):
         if self.reason: return                              # `learn.validate` after the fit
-        if self.now < self.best: self.best, self.at, self.state = self.now, self.epoch, {n: p.detach().clone() for n, p in self.model.named_parameters() if p.requires_grad}
+        if self.now < self.best: self.best, self.at, self.state = self.now, self.epoch, {n: p.detach().clone() for n, p in self.learn.net.named_parameters() if p.requires_grad}
         elif self.epoch - self.at >= self.patience: raise CancelFitException()
     def after_fit(self):
         if self.reason or not self.state: return
         with torch.no_grad():
-            for n, p in self.model.named_parameters():
+            for n, p in self.learn.net.named_parameters():
                 if n in self.state: p.copy_(self.state[n])
         self.reason, self.state = f'lowest validation loss {self.best:.4f} after epoch {self.at + 1} of {self.epoch + 1}', {}
 
@@ -98,7 +104,7 @@ class _Tail(nn.Module):
 def _feature_dl(dl, store, shuffle, dls, ks=(0,)):
     if not len(dl.dataset): return DataLoader([], bs=dl.bs, num_workers=0, device=dl.device)
     rows = dl.items
-    if len(ks) == 1: store.fill(rows.path)
+    if len(ks) == 1: store.fill(rows.path.tolist())
     items = CachedParts(store, rows.path, [dls.classes.index(c) for c in rows[dls.by]], ks, dls.seed)
     return DataLoader(items, bs=dl.bs, shuffle=shuffle, drop_last=False, num_workers=0, device=dl.device)
 
@@ -119,10 +125,11 @@ def cached(
 class DefectLearner(Learner):
     "A `Learner` that fits on cached frozen features where each photo gives a finite number of pictures: without augmentation, or with flips and right-angle rotations."
     explain_kw = {}                                                        # of the explainer: for SHAP max_evals and masker
-    def _do_fit(self):
-        if self.store is None or self.turns is None: return super()._do_fit()
+    def fit(self, *args, **kwargs):
+        "As fastai's."
+        if self.store is None or self.turns is None: return super().fit(*args, **kwargs)
         self.store.use(self.model, self.dls.size).progress = hasattr(self, 'progress')
-        with cached(self, self.store, self.turns): super()._do_fit()
+        with cached(self, self.store, self.turns): super().fit(*args, **kwargs)
 
     turns = property(lambda self: turns(self.dls.aug, self.dls.size), doc='Turns of each photo that it is trained on; None: endlessly many pictures.')
 

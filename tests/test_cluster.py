@@ -1,0 +1,35 @@
+"Workers of Ray: the rows of one process, also when a worker is killed in the middle."
+import os, re, shutil, signal, subprocess, sys, time
+from pathlib import Path
+import pytest
+from PIL import Image
+
+ray = pytest.importorskip('ray')
+EXE = Path(sys.executable).parent/'defect'
+
+@pytest.fixture(scope='module')
+def large(tmp_path_factory, washer):
+    "Photos that take a while to decode, and one that is none."
+    d = tmp_path_factory.mktemp('large'); parts = sorted((washer/'test').rglob('*.png'))[:4]
+    for i in range(40):
+        if i < 4: Image.open(parts[i]).convert('RGB').resize((3000, 3000)).save(d/f'{i:03}.png', compress_level=1)
+        else: (d/f'{i:03}.png').hardlink_to(d/f'{i % 4:03}.png')
+    (d/'017.png').unlink(); (d/'017.png').write_text('no photo')
+    return d
+
+def workers(): return {int(p.name) for p in Path('/proc').iterdir() if p.name.isdigit() and re.match(rb'ray::MapWorker.*\.submit', _title(p))}
+def _title(p):
+    try: return (p/'cmdline').read_bytes()
+    except OSError: return b''
+
+@pytest.mark.skipif(not Path('/proc/self/cmdline').exists(), reason='finds the workers in /proc')
+def test_a_killed_worker(run, large, tmp_path):
+    env = os.environ | dict(OMP_NUM_THREADS='1'); base = [EXE, 'predict', run, large, '-o']
+    assert subprocess.run([*base, tmp_path/'local'], capture_output=True, env=env).returncode == 1
+    p = subprocess.Popen([*base, tmp_path/'ray', '--engine', 'ray', '--workers', '2', '--cpus', '.5', '--bs', '2'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
+    while p.poll() is None and not workers(): time.sleep(.1)
+    time.sleep(1); victims = workers(); assert victims and not (tmp_path/'ray/manifest.json').exists()
+    os.kill(min(victims), signal.SIGKILL); out, err = p.communicate(timeout=300)
+    assert p.returncode == 1, err
+    for f in ('predictions.csv', 'coco.json'): assert (tmp_path/'ray'/f).read_bytes() == (tmp_path/'local'/f).read_bytes(), f
+    assert b'Traceback' not in err

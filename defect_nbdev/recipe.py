@@ -28,7 +28,7 @@ from .inspector import Inspector, list_images
 from .metrics import image_metrics
 from .feedback import read_feedback, split_with_feedback, store_of, with_feedback
 from .figures import confusion_figure, contact_sheet
-from .localise import localisation
+from .localise import localisation, read_mask
 from .metric import MetricNet
 from .metric_train import embeddings, metric_learner
 from .report import curve_sections, decision_section, html_report, model_section, page, training_section
@@ -63,14 +63,14 @@ def _rule_of(v, t):
 
 # %% ../nbs/17_recipe.ipynb #d5db12c1
 def place_section(vs, t)->list:
-    "Heat and boxes against masks; empty where there are none."
-    use = ((t.label == 'good') | (t.mask_path != '')).values
-    if not (t.mask_path != '').any(): return []
+    "Heat and boxes against masks; empty where there are none, or none that shows anything."
+    good, masks = (t.label == 'good').values, [read_mask(m) for m in t.mask_path]; drawn = np.array([m is not None and m.any() for m in masks], bool); use = good | drawn
+    if not drawn.any() or not good.any() and all(m.all() for m in masks if m is not None): return []
     v = [o for o, u in zip(vs, use) if u]
     m = localisation(t[use].reset_index(drop=True), np.array([o.p_anomaly for o in v]), [o.raw for o in v], v[0].box, v[0].review)
     f = lambda k: f'{m[k]:.3f}'
     return [('Place', {'pixel AUROC': f('pixel_auroc'), 'AUPRO up to 30 % false pixels': f('aupro'), 'MaxBoxAccV2': f('max_box_acc'), 'hottest point on a defect': f('pointing'),
-        'boxes right from IoU 0.3 on': f"recall {f('box_recall_30')}, precision {f('box_precision_30')}, F1 {f('box_f1_30')}", 'good parts with a box': f('good_boxed'), 'counted on': f'{int((t.mask_path != "").sum())} masks, {int((t.label == "good").sum())} good parts'})]
+        'boxes right from IoU 0.3 on': f"recall {f('box_recall_30')}, precision {f('box_precision_30')}, F1 {f('box_f1_30')}", 'good parts with a box': f('good_boxed'), 'counted on': f'{drawn.sum()} masks, {good.sum()} good parts'})]
 
 # %% ../nbs/17_recipe.ipynb #411e5b72
 def evaluate(

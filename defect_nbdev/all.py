@@ -9,7 +9,8 @@ __all__ = ['find_boxes', 'find_mask', 'mask_boxes', 'scale_heat', 'load_bundle',
            'add_feedback', 'UserError', 'read_image', 'Inspector', 'Verdict', 'embeddings', 'metric_learner',
            'image_metrics', 'metrics_text', 'defect_net', 'fit_patches', 'patch_net', 'demo_sample', 'report_run',
            'test_run', 'train_run', 'confusion_figure', 'contact_sheet', 'escape_overkill_figure', 'reliability_figure',
-           'samples', 'show_boxes', 'show_heat', 'show_part', 'kfold', 'split', 'cross_validate', 'defect_learner']
+           'inspect_run', 'samples', 'show_boxes', 'show_heat', 'show_part', 'kfold', 'split', 'cross_validate',
+           'defect_learner']
 
 # %% ../nbs/19_all.ipynb #1c01c55b
 from .boxes import find_boxes, find_mask, mask_boxes, scale_heat
@@ -30,10 +31,11 @@ from .patch_train import fit_patches
 from .patches import patch_net
 from .recipe import demo_sample, report_run, test_run, train_run
 from .figures import confusion_figure, contact_sheet, escape_overkill_figure, reliability_figure
+from .run import inspect_run
 from .samples import samples
 from .show import show_boxes, show_heat, show_part
 from .split import kfold, split
 from .train import cross_validate, defect_learner
 
 # %% ../nbs/19_all.ipynb #9c358138
-_all_ = ['find_boxes', 'find_mask', 'mask_boxes', 'scale_heat', 'load_bundle', 'save_bundle', 'set_thresholds', 'check', 'check_text', 'class_weights', 'defect_dls', 'mean_image', 'show_mean', 'decide', 'decision_text', 'embedding_figure', 'embedding_html', 'neighbours', 'silhouettes', 'tsne', 'heatmap', 'upsample', 'add_feedback', 'UserError', 'read_image', 'Inspector', 'Verdict', 'embeddings', 'metric_learner', 'image_metrics', 'metrics_text', 'defect_net', 'fit_patches', 'patch_net', 'demo_sample', 'report_run', 'test_run', 'train_run', 'confusion_figure', 'contact_sheet', 'escape_overkill_figure', 'reliability_figure', 'samples', 'show_boxes', 'show_heat', 'show_part', 'kfold', 'split', 'cross_validate', 'defect_learner']
+_all_ = ['find_boxes', 'find_mask', 'mask_boxes', 'scale_heat', 'load_bundle', 'save_bundle', 'set_thresholds', 'check', 'check_text', 'class_weights', 'defect_dls', 'mean_image', 'show_mean', 'decide', 'decision_text', 'embedding_figure', 'embedding_html', 'neighbours', 'silhouettes', 'tsne', 'heatmap', 'upsample', 'add_feedback', 'UserError', 'read_image', 'Inspector', 'Verdict', 'embeddings', 'metric_learner', 'image_metrics', 'metrics_text', 'defect_net', 'fit_patches', 'patch_net', 'demo_sample', 'report_run', 'test_run', 'train_run', 'confusion_figure', 'contact_sheet', 'escape_overkill_figure', 'reliability_figure', 'inspect_run', 'samples', 'show_boxes', 'show_heat', 'show_part', 'kfold', 'split', 'cross_validate', 'defect_learner']

@@ -22,7 +22,7 @@ def _parser():
     p.add_argument('--version', action='version', version=f'defect {__version__}')
     p.set_defaults(func=lambda a: p.print_help())
     verbs = p.add_subparsers(title='verbs', metavar='')
-    for add in (_add_check, _add_train, _add_threshold, _add_test, _add_report, _add_predict, _add_export, _add_feedback, _add_compare, _add_benchmark, _add_demo): add(verbs)
+    for add in (_add_check, _add_train, _add_threshold, _add_test, _add_report, _add_predict, _add_watch, _add_export, _add_feedback, _add_compare, _add_benchmark, _add_demo): add(verbs)
     return p
 
 # %% ../nbs/18_cli.ipynb #c9ef950c
@@ -225,33 +225,49 @@ def _report(a):
 
 # %% ../nbs/18_cli.ipynb #e4665f01
 def _add_predict(verbs):
-    p = _verb(verbs, 'predict', _predict, 'verdicts on photos', '  defect predict runs/mine part.png                        one line on the screen\n  defect predict runs/mine photos/ -o verdicts --overlays   CSV, COCO and pictures')
+    p = _verb(verbs, 'predict', _predict, 'verdicts on photos', '  defect predict runs/mine part.png                        one line on the screen\n  defect predict runs/mine photos/ -o verdicts --overlays   CSV, COCO, Parquet and pictures\n  defect predict runs/mine photos/ -o verdicts --resume     goes on with what was stopped')
     p.add_argument('model', help='folder of a run, or its bundle')
-    p.add_argument('photos', nargs='+', help='photos, or folders that are searched with their sub-folders')
-    p.add_argument('-o', '--out', help='folder for predictions.csv and coco.json')
+    p.add_argument('photos', nargs='+', help="photos, folders that are searched with their sub-folders, globs, @list.txt with one of these in each line, or URLs (s3://...)")
+    p.add_argument('-o', '--out', help='folder (or URL) for predictions.csv, coco.json, parts/*.parquet and manifest.json')
+    p.add_argument('--resume', action='store_true', help='with -o: go on with a run that was stopped')
+    p.add_argument('--force', action='store_true', help='with -o: replace an older run')
     p.add_argument('--overlays', action='store_true', help='with -o: also a picture of each photo with heat and boxes')
     p.add_argument('--heatmaps', action='store_true', help='with -o: also each heatmap as .npy')
     p.add_argument('--masks', action='store_true', help='with -o: also the mask of each photo as .png')
     p.add_argument('--threshold', type=_share, nargs='+', metavar='P', help="probability from which a part fails; two: PASS below the first, FAIL from the second (default: the model's)")
     p.add_argument('--bs', type=_count, default=8, help='photos in a batch (default 8)')
+    p.add_argument('--workers', type=_count, default=2, help='threads that decode photos; with --engine ray processes that hold the model (default 2)')
     _add_backend(p)
+    _add_ray(p)
     _add_shap(p, 'a model that is explained by SHAP: ')
 
 # %% ../nbs/18_cli.ipynb #69ef2c41
 def _predict(a):
-    from fastprogress.fastprogress import progress_bar
-    from defect_nbdev.batch import EXTRAS, write_predictions
-    from defect_nbdev.inspector import Inspector, list_images
-    extras = [k for k in EXTRAS if getattr(a, k)]
-    if extras and not a.out: raise UserError(f'--{extras[0]} needs a folder: add -o FOLDER.')
-    paths = list_images(a.photos)
-    inspector = Inspector(a.model, _pair(a.threshold), a.bs, backend=a.backend, **_shap(a))
-    if cost := inspector.cost(len(paths)): print(cost, file=sys.stderr)
-    vs = inspector.stream(paths)
-    if not a.out: return _say(vs, len(paths))
-    n = write_predictions(progress_bar(vs, total=len(paths), leave=False), a.out, extras=extras)
-    print(', '.join(f'{c} {l}' for l, c in n.items() if c) + f'   ->  {a.out}/predictions.csv, coco.json')
-    return int(n['ERROR'] > 0)
+    from defect_nbdev.inspector import Inspector
+    from defect_nbdev.sources import Sources
+    given = [k for k in ('overlays', 'heatmaps', 'masks', 'resume', 'force') if getattr(a, k)] + ['engine']*(a.engine != 'local')
+    if given and not a.out: raise UserError(f'--{given[0]} needs a folder: add -o FOLDER.')
+    kw = dict(threshold=_pair(a.threshold), bs=a.bs, backend=a.backend, **_shap(a)); inspector = Inspector(a.model, workers=a.workers, **kw)
+    if a.out: return _run(a, inspector, kw, [k for k in given if k in ('overlays', 'heatmaps', 'masks')])
+    paths = list(Sources(a.photos)) if inspector.info['explainer'] == 'shap' else Sources(a.photos)
+    if cost := inspector.cost(len(paths) if isinstance(paths, list) else 0): print(cost, file=sys.stderr)
+    return _say(inspector.stream(paths), a.photos)
+
+def _run(a, inspector, kw, extras):
+    "A run that loses nothing."
+    from defect_nbdev.run import inspect_run
+    if a.engine == 'local': engine = None
+    else: from defect_nbdev.cluster import RayEngine; engine = RayEngine(a.model, a.out, extras, a.workers, a.address, a.cpus, a.gpus, **kw)
+    m = inspect_run(inspector, a.photos, a.out, extras, a.resume, a.force, engine)
+    print(', '.join(f'{c} {l}' for l, c in m['verdicts'].items() if c) + (f"; {m['skipped']} other files passed over" if m['skipped'] else '') + f'   ->  {a.out}/predictions.csv, coco.json')
+    return int(m['failed'] > 0)
+
+def _add_ray(p):
+    g = p.add_argument_group('on many machines (extra scale)')
+    g.add_argument('--engine', choices=('local', 'ray'), default='local', help='what hands out the photos (default local: this process)')
+    g.add_argument('--address', help='of a Ray cluster that runs; auto: the one of this machine (default: a new one on this machine)')
+    g.add_argument('--cpus', type=float, default=1., help='of each worker (default 1)')
+    g.add_argument('--gpus', type=float, default=0., help='of each worker, may be a fraction (default 0)')
 
 def _shap(a):
     "Other settings of SHAP than the model's own."
@@ -262,15 +278,37 @@ def _shap(a):
         if load_info(a.model)['explainer'] != 'shap': raise UserError(f'--evals and --masker are for models that are explained by SHAP, and {a.model} is not: leave them away.')
     return given
 
-def _say(verdicts, n):
-    bad = 0
-    for v in verdicts:
+def _line(v): return f'{v.label}  {v.error}' if v.error else f'{v.label}  p={v.p_anomaly:.3f}  {v.path}' + ''.join(f'  box {x0},{y0},{x1},{y1}' for x0, y0, x1, y1 in v.boxes)
+
+def _say(verdicts, sources):
+    n = bad = 0
+    for n, v in enumerate(verdicts, 1):
         if v.error:
             bad += 1; print(f'defect: {v.error}', file=sys.stderr)
-        else: print(f'{v.label}  p={v.p_anomaly:.3f}  {v.path}' + ''.join(f'  box {x0},{y0},{x1},{y1}' for x0, y0, x1, y1 in v.boxes), flush=True)
+        else: print(_line(v), flush=True)
+    if not n: raise UserError(f'{", ".join(sources)} holds no images: check the path.')
     return 0 if not bad else 2 if bad == n else 1
 
 # %% ../nbs/18_cli.ipynb #3714e9e1
+def _add_watch(verbs):
+    p = _verb(verbs, 'watch', _watch, 'inspect a folder that a camera fills, until Ctrl-C', '  defect watch runs/mine inbox/ -o shift --move')
+    p.add_argument('model', help='folder of a run, or its bundle')
+    p.add_argument('inbox', help='folder that fills')
+    p.add_argument('-o', '--out', required=True, help='folder for verdicts.csv; a restart goes on with it')
+    p.add_argument('--move', action='store_true', help='move photos to PASS, REVIEW, FAIL and ERROR in that folder')
+    p.add_argument('--settle', type=float, default=2., help='seconds for which a file must not have changed (default 2)')
+    p.add_argument('--once', action='store_true', help='end when nothing waits any more')
+    p.add_argument('--threshold', type=_share, nargs='+', metavar='P', help='as for predict')
+    _add_backend(p)
+
+def _watch(a):
+    from defect_nbdev.inspector import Inspector
+    from defect_nbdev.watch import Watch
+    say = lambda v: print(_line(v), flush=True)
+    with Watch(Inspector(a.model, _pair(a.threshold), backend=a.backend), a.inbox, a.out, a.move, a.settle, say) as w: n = w.run(once=a.once)
+    print(f'{n} photos   ->  {a.out}/verdicts.csv')
+
+# %% ../nbs/18_cli.ipynb #cd0fc75f
 def _add_export(verbs):
     p = _verb(verbs, 'export', _export, 'write a model for a faster engine, if its verdicts stay the same', '  defect export runs/mine --to openvino-int8\n  defect predict runs/mine photos/ -o verdicts --backend openvino-int8')
     p.add_argument('model', help='folder of a run, or its bundle; the export is kept in it')
@@ -284,7 +322,7 @@ def _export(a):
     from defect_nbdev.export import export_bundle, export_text
     print(export_text(export_bundle(a.model, a.to, a.photos, a.n, a.explainer, a.layer)) + f'\nuse it:  defect predict {a.model} PHOTOS --backend {a.to}')
 
-# %% ../nbs/18_cli.ipynb #cd0fc75f
+# %% ../nbs/18_cli.ipynb #0b45d0b1
 def _add_feedback(verbs):
     p = _verb(verbs, 'feedback', _feedback, 'say what a part should have been; the next training learns from it', '  defect feedback add runs/mine photo.png --should-be anomaly --defect scratch\n  defect feedback list runs/mine\n  defect train photos/ --with-feedback')
     p.add_argument('what', choices=('add', 'list'))
@@ -308,7 +346,7 @@ def _feedback(a):
         print(f'{n}: {v.path} is {a.should_be}; the model said {v.label}, p={v.p_anomaly:.3f}')
     print(f'kept in {store}; the next defect train --with-feedback learns from it')
 
-# %% ../nbs/18_cli.ipynb #0b45d0b1
+# %% ../nbs/18_cli.ipynb #fa8407dd
 def _add_compare(verbs):
     p = _verb(verbs, 'compare', _compare, 'what a new model wins and loses against an old one, part by part', '  defect compare runs/old runs/new                the test part of the new run, as far as the old model does not know it\n  defect compare runs/old runs/new photos/')
     p.add_argument('old'); p.add_argument('new')
@@ -325,7 +363,7 @@ def _compare(a):
     if c['seen']: print(f"{c['seen']} photos left out: one of the models was trained on them")
     print(compare_text(c))
 
-# %% ../nbs/18_cli.ipynb #fa8407dd
+# %% ../nbs/18_cli.ipynb #91775106
 def _add_benchmark(verbs):
     p = _verb(verbs, 'benchmark', _benchmark, 'measure speed on this machine, as ratios against named rivals', '  defect benchmark -o mine.json                       everything, on drawn parts (an hour on 2 cores)\n  defect benchmark mvtec/pill --parts inspection floor')
     p.add_argument('source', nargs='?', help='labelled photos, as for train (default: 434 drawn parts)')
@@ -338,7 +376,7 @@ def _benchmark(a):
     from defect_nbdev.benchmark import LONG, PARTS, benchmark, benchmark_text
     print(benchmark_text(benchmark(a.source, (a.parts or PARTS) + LONG*a.full, a.rounds, say=lambda s: print(s, '...', file=sys.stderr, flush=True), out=a.out)))
 
-# %% ../nbs/18_cli.ipynb #91775106
+# %% ../nbs/18_cli.ipynb #b12705fc
 def _add_demo(verbs):
     p = _verb(verbs, 'demo', _demo, 'train and test on real photos of solar cells (needs the extra demo)', '  defect demo -o demo')
     p.add_argument('-o', '--out', default='demo', help='folder of the run (default demo)')
@@ -351,7 +389,7 @@ def _demo(a):
     print(metrics_text(demo(a.out, a.n, method=a.method)))
     print(f'\nlook at it:  {a.out}/report.html\n\n{DEMO_NEXT}')
 
-# %% ../nbs/18_cli.ipynb #b12705fc
+# %% ../nbs/18_cli.ipynb #630b887c
 def main(argv=None):
     "The program `defect`; returns its exit code."
     import warnings; warnings.filterwarnings('ignore', category=FutureWarning); warnings.filterwarnings('ignore', category=DeprecationWarning)
@@ -360,7 +398,7 @@ def main(argv=None):
     for f in (sys.stdout, sys.stderr): getattr(f, 'reconfigure', lambda **k: None)(errors='backslashreplace')    # names of files may hold bytes that are no text
     try: return a.func(a) or 0
     except UserError as e: return _fail(str(e))
-    except KeyboardInterrupt: return _fail('stopped; no unfinished file was left behind.', 130)
+    except KeyboardInterrupt as e: return _fail(str(e) or 'stopped; no unfinished file was left behind.', 130)
     except BrokenPipeError: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()); return 1
     except OSError as e: return _fail(f'{e.filename or "a file"}: {e.strerror or e}.')
 

@@ -51,7 +51,7 @@ def hot_mask(
     "Hot regions; cold ones, 0, never count."
     if grow is None: return (heat >= thr) & (heat > 0)
     lab, n = ndimage.label((heat >= grow*thr) & (heat > 0), np.ones((3, 3)))
-    peak = np.r_[np.inf, ndimage.maximum(heat, lab, range(1, n + 1))][lab]
+    peak = np.r_[-1., ndimage.maximum(heat, lab, range(1, n + 1))][lab]
     return (peak >= thr) & (heat >= grow*peak)
 
 # %% ../nbs/06_boxes.ipynb #8e2e96f7

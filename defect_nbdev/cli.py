@@ -259,7 +259,7 @@ def _run(a, inspector, kw, extras):
     if a.engine == 'local': engine = None
     else: from defect_nbdev.cluster import RayEngine; engine = RayEngine(a.model, a.out, extras, a.workers, a.address, a.cpus, a.gpus, **kw)
     m = inspect_run(inspector, a.photos, a.out, extras, a.resume, a.force, engine)
-    print(', '.join(f'{c} {l}' for l, c in m['verdicts'].items() if c) + (f"; {m['skipped']} other files passed over" if m['skipped'] else '') + f'   ->  {a.out}/predictions.csv, coco.json')
+    print(', '.join(f'{c} {l}' for l, c in m['verdicts'].items() if c) + (f"; other files, passed over: {m['skipped']}" if m['skipped'] else '') + f'   ->  {a.out}/predictions.csv, coco.json')
     return int(m['failed'] > 0)
 
 def _add_ray(p):

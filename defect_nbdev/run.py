@@ -109,7 +109,9 @@ def locked(out):
     with h:
         try: fcntl.flock(h, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as e: raise UserError(f'Another run is writing into {out}: wait for it, or choose another --out.') from e
-        yield
+        try: yield
+        finally:
+            if out.names() == ['.lock']: out.remove('.lock'); out.at.rmdir()                    # nothing was begun
 
 # %% ../nbs/15c_run.ipynb #b7ff616a
 @contextmanager

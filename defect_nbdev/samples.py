@@ -15,6 +15,7 @@ from .guard import UserError, need
 from .images import find_images
 
 # %% ../nbs/03_samples.ipynb #171e819a
+pd.options.mode.string_storage = 'python'                                # Arrow's strings, which pandas takes where pyarrow is installed, refuse file names that are no text
 COLUMNS = ['path', 'label', 'defect', 'mask_path', 'split', 'group']
 LABELS = ['good', 'anomaly']        # anomaly is the positive class, index 1
 

@@ -43,6 +43,7 @@ class Watch:
         say=lambda v: None, # Called with each `Verdict`
     ):
         if not Path(inbox).is_dir(): raise UserError(f'{inbox} is no folder: give the folder that the camera fills.')
+        if Path(inbox).resolve() == Path(out).resolve(): raise UserError(f'{inbox} cannot be the folder of the results too: choose another --out.')
         self.inspector, self.inbox, self.out, self.move, self.settle, self.say = inspector, Path(inbox), Path(out), move, settle, say
         self.waiting, self.done = {}, {}
 

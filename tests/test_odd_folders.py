@@ -72,7 +72,7 @@ def test_other_methods(defect, washer, tmp_path):
     for method, more, size in (('adacos', ('--checkpoints', 1), 64), ('crack-shap', ('--evals', 10), 64)):
         out = tmp_path/method
         r = defect('train', washer, '-o', out, '--method', method, '--epochs', 2 if method == 'adacos' else 1, '--size', size, *more); assert r.returncode == 0, r.stderr
-        r = defect('predict', out, photo, '-o', tmp_path/'p', '--heatmaps', '--overlays'); assert r.returncode == 0, r.stderr
+        r = defect('predict', out, photo, '-o', tmp_path/f'p-{method}', '--heatmaps', '--overlays'); assert r.returncode == 0, r.stderr
         r = defect('report', out, washer, '-o', tmp_path/f'{method}.html'); assert r.returncode == 0 and 'AUPRO' in (tmp_path/f'{method}.html').read_text(), r.stderr
         r = defect('threshold', out, '--f1'); assert r.returncode == 0, r.stderr
     assert (tmp_path/'adacos/checkpoints/epoch_0001/model.json').is_file() and (tmp_path/'adacos/tsne.png').is_file()

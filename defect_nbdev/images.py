@@ -60,11 +60,15 @@ def file_system(
 ):       # The file system, and the path in it
     "Where a URL points, by `fsspec`."
     try: return need('fsspec', 'scale').core.url_to_fs(url)
-    except (ImportError, ValueError) as e: raise UserError(f'{url} cannot be opened ({e}): install what it names, or copy the photos to this machine.') from e
+    except UserError: raise
+    except Exception as e: raise UserError(f'{url} cannot be opened ({e}): install what it names, check address and rights, or copy the photos to this machine.') from e      # each kind of bucket has errors of its own
 
+# %% ../nbs/02_images.ipynb #f689cb0e
 def _opened(src):
     if not is_url(src): return Image.open(src)
     fs, path = file_system(src); return Image.open(io.BytesIO(fs.cat_file(path)))
+
+_NO_FILE = {FileNotFoundError: 'does not exist: check the path.', PermissionError: 'may not be read: change its permissions.', IsADirectoryError: 'is a folder, not an image.'}
 
 def _read_file(src):
     try:
@@ -72,9 +76,7 @@ def _read_file(src):
             img.load()
             return to_rgb(ImageOps.exif_transpose(img), src)
     except UserError: raise
-    except FileNotFoundError as e: raise UserError(f'{src} does not exist: check the path.') from e
-    except PermissionError as e: raise UserError(f'{src} may not be read: change its permissions.') from e
-    except IsADirectoryError as e: raise UserError(f'{src} is a folder, not an image.') from e
+    except (FileNotFoundError, PermissionError, IsADirectoryError) as e: raise UserError(f'{src} {_NO_FILE[type(e)]}') from e
     except UnidentifiedImageError as e: raise UserError(f'{src} is not an image that can be read: remove it or save it as PNG.') from e
     except Image.DecompressionBombError as e: raise UserError(f'{src} has more than {2*Image.MAX_IMAGE_PIXELS/1e6:.0f} million pixels: cut it into tiles.') from e
     except (OSError, ValueError, SyntaxError, struct.error, EOFError, IndexError) as e:

@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['Place']
 
-# %% ../nbs/02b_place.ipynb #66657d77
-import os, tempfile
+# %% ../nbs/02b_place.ipynb #8a08908a
+import os, shutil, tempfile
 from contextlib import contextmanager
+from fastcore.basics import patch
 from pathlib import Path
 from .guard import UserError, new_file
 from .images import file_system, is_url
@@ -19,29 +20,63 @@ class Place:
         self.at = at.at if isinstance(at, Place) else str(at).rstrip('/') if is_url(str(at)) else Path(at)
         self.fs, self.root = file_system(self.at) if is_url(str(self.at)) else (None, None)
     def __str__(self): return str(self.at)
+    def _there(self, name): return f'{self.root}/{name}'.rstrip('/') if name else self.root
 
-    @contextmanager
-    def new(self, name): # Path in the folder
-        "A temporary path to write to, which becomes the file `name` when the block ends without an error."
-        if not self.fs:
-            with new_file(self.at/name) as f:
-                yield f
-                with open(f, 'rb') as h: os.fsync(h.fileno())              # also after a power cut
-            return
-        with tempfile.TemporaryDirectory() as d:
-            yield (f := Path(d)/Path(name).name)
-            try: self.fs.makedirs(f'{self.root}/{Path(name).parent}', exist_ok=True); self.fs.put_file(str(f), f'{self.root}/{name}')
-            except (OSError, ValueError) as e: raise UserError(f'{self}/{name} cannot be written ({e}): choose another place with --out.') from e
+# %% ../nbs/02b_place.ipynb #1d76bbbf
+@contextmanager
+def _bucket_errors():
+    try: yield
+    except (OSError, UserError): raise
+    except Exception as e: raise OSError(f'{type(e).__name__}: {e}') from e
 
-    def open(self, name):
-        "For reading bytes."
-        return self.fs.open(f'{self.root}/{name}', 'rb') if self.fs else open(self.at/name, 'rb')
+@patch
+def has(self:Place, name)->bool:
+    "Is there a file of that name?"
+    if not self.fs: return (self.at/name).exists()
+    try:
+        with _bucket_errors(): self.fs.info(self._there(name)); return True
+    except FileNotFoundError: return False
 
-    def has(self, name): return self.fs.exists(f'{self.root}/{name}') if self.fs else (self.at/name).exists()
-    def remove(self, name):
-        if self.has(name): self.fs.rm(f'{self.root}/{name}') if self.fs else (self.at/name).unlink()
+@patch
+def names(self:Place, folder=''):
+    "Names of what lies in the folder or one of its sub-folders, sorted."
+    try:
+        if not self.fs: return sorted(p.name for p in (self.at/folder).iterdir())
+        with _bucket_errors(): self.fs.invalidate_cache(); found = self.fs.ls(self._there(folder), detail=False)
+        return sorted({n for o in found if (n := o.rstrip('/').rsplit('/', 1)[-1]) and o.rstrip('/') != self._there(folder).rstrip('/')})
+    except (FileNotFoundError, NotADirectoryError): return []
 
-    def names(self, folder=''):
-        "Names of what lies in the folder or one of its sub-folders, sorted."
-        if self.fs: at = f'{self.root}/{folder}'.rstrip('/'); return sorted(o.rstrip('/').rsplit('/', 1)[-1] for o in self.fs.ls(at, detail=False, refresh=True)) if self.fs.isdir(at) else []
-        return sorted(p.name for p in (self.at/folder).iterdir()) if (self.at/folder).is_dir() else []
+# %% ../nbs/02b_place.ipynb #4309514f
+@patch
+@contextmanager
+def new(self:Place, name): # Path in the folder
+    "A temporary path to write to, which becomes the file `name` when the block ends without an error."
+    if not self.fs:
+        with new_file(self.at/name) as f:
+            yield f
+            with open(f, 'rb') as h: os.fsync(h.fileno())                  # also after a power cut
+        return
+    with tempfile.TemporaryDirectory() as d:
+        yield (f := Path(d)/Path(name).name)
+        try:
+            with _bucket_errors(): self.fs.makedirs(self._there(name).rpartition('/')[0], exist_ok=True); self.fs.put_file(str(f), self._there(name))
+        except OSError as e: raise UserError(f'{self}/{name} cannot be written ({e}): check the address and your rights; a run that has begun goes on with --resume.') from e
+
+@patch
+def open(self:Place, name):
+    "For reading bytes."
+    with _bucket_errors(): return self.fs.open(self._there(name), 'rb') if self.fs else open(self.at/name, 'rb')
+
+# %% ../nbs/02b_place.ipynb #b816cc36
+@patch
+def remove(self:Place, name):
+    "Remove a file; nothing happens where there is none."
+    if not self.has(name): return
+    with _bucket_errors(): self.fs.rm_file(self._there(name)) if self.fs else (self.at/name).unlink()
+
+@patch
+def copy(self:Place, old, new):
+    "The same file under another name; one that has it already is replaced."
+    if self.fs:
+        with _bucket_errors(): return self.fs.cp_file(self._there(old), self._there(new))
+    with self.new(new) as f: shutil.copyfile(self.at/old, f)

@@ -9,7 +9,7 @@ __all__ = ['SCHEMA', 'OURS', 'write_part', 'read_parts', 'gaps', 'begin', 'locke
 # %% ../nbs/15c_run.ipynb #5712acca
 import hashlib, itertools, json, os, re, signal, sys, threading, time
 import pyarrow as pa
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fastprogress.fastprogress import progress_bar
 from importlib.metadata import version
 from pathlib import Path
@@ -31,27 +31,57 @@ def write_part(
     "A Parquet file that is whole or absent."
     with out.new(f"parts/{rows[0]['id']:012}.parquet") as f: pq.write_table(pa.Table.from_pylist(rows, SCHEMA), f)
 
+# %% ../nbs/15c_run.ipynb #d0bd32f9
 def _parts(out): return [n for n in out.names('parts') if re.fullmatch(r'\d{12}\.parquet', n)]
+
+def _table(out, name):
+    "A part; None if its bytes are no part of a run. That they cannot be had is an `OSError`."
+    with out.open(f'parts/{name}') as h: b = h.read()
+    try: t = pq.read_table(pa.BufferReader(b))
+    except (pa.ArrowException, OSError): return None
+    return t if t.schema.names == SCHEMA.names and t['id'].to_pylist() == list(range(int(name[:12]), int(name[:12]) + len(t))) else None
 
 def read_parts(
     out, # `Place` of the run
 ):       # Yields `verdict_row`s in order
     "All rows that there are, a few hundred at a time."
     for n in _parts(out):
-        with out.open(f'parts/{n}') as h: yield from pq.read_table(h).to_pylist()
+        if (t := _table(out, n)) is None: raise UserError(f'{out}/parts/{n} is damaged: --resume inspects its photos again.')
+        yield from t.to_pylist()
 
+# %% ../nbs/15c_run.ipynb #7756b907
 def gaps(
     out, n, # `Place` of the run; photos in all
 )->list:    # Of (first, behind last)
-    "Photos without a row. A part that cannot be read is thrown away and counts as absent."
+    "Photos without a row. A damaged part, and one that overlaps another, is thrown away and counts as absent."
     at, missing = 0, []
     for f in _parts(out):
-        try:
-            with out.open(f'parts/{f}') as h: k = pq.ParquetFile(h).metadata.num_rows
-        except (OSError, pa.ArrowInvalid): out.remove(f'parts/{f}'); continue
-        if (first := int(f[:12])) > at: missing.append((at, first))
-        at = max(at, first + k)
+        t, first = _table(out, f), int(f[:12])
+        if t is None or first < at or first + len(t) > n: out.remove(f'parts/{f}'); continue         # what another part says too, or what is not in the list
+        if first > at: missing.append((at, first))
+        at = max(at, first + len(t))
     return missing + ([(at, n)] if at < n else [])
+
+# %% ../nbs/15c_run.ipynb #18518f9e
+def _list_inputs(sources, out):
+    "Write `next.jsonl`, a path in each line: number, files that were passed over, hash of the list."
+    found, n, h, here = Sources(sources, leave=[] if out.fs else [out.at]), 0, hashlib.sha256(), ''
+    with out.new('next.jsonl') as f, open(f, 'w') as o:
+        for p in found:
+            line = json.dumps(p) + '\n'; o.write(line); h.update(line.encode()); n += 1
+            if not is_url(p) and not os.path.isabs(p): here = os.getcwd()
+        if not n: raise UserError(f'{", ".join(_as_list(sources))} holds no images: check the path.')
+    return dict(photos=n, skipped=found.skipped, inputs_sha256=h.hexdigest(), begun_in=here)
+
+def _as_list(sources): return list(map(str, [sources] if isinstance(sources, (str, Path)) else sources))
+
+def _inputs(out, a, b):
+    n = a
+    with out.open('inputs.jsonl') as f:
+        for n, line in enumerate(itertools.islice(f, a, b), a + 1):
+            try: yield json.loads(line)
+            except ValueError as e: raise UserError(f'{out}/inputs.jsonl is damaged in line {n}: begin anew with --force.') from e
+    if n < b: raise UserError(f'{out}/inputs.jsonl is cut off after line {n}: begin anew with --force.')
 
 # %% ../nbs/15c_run.ipynb #b762286b
 def _about(inspector, extras):
@@ -60,41 +90,56 @@ def _about(inspector, extras):
     return dict(schema=1, model=dict(weights_sha256=i.get('weights_sha256'), settings_sha256=hashlib.sha256(to_json(judging).encode()).hexdigest()), thresholds=dict(review=inspector.review, fail=inspector.threshold),
                 backend=inspector.backend, explain=inspector.explain, extras=sorted(extras))
 
-OURS = 'inputs.jsonl', 'run.json', 'predictions.csv', 'coco.json', 'manifest.json'
+_MUST_AGREE = dict(model='another model, or one that was changed since', thresholds='other thresholds', backend='another backend', explain='other settings of the explainer', extras='other pictures', sources='other photos')
 
-def _list_inputs(sources, out):
-    "Write down which photos are meant: number, files that were passed over, hash of the list."
-    found, n, h = Sources(sources, leave=[] if out.fs else [out.at]), 0, hashlib.sha256()
-    with out.new('inputs.jsonl') as f, open(f, 'w') as o:
-        for p in found: line = json.dumps(p) + '\n'; o.write(line); h.update(line.encode()); n += 1
-        if not n: raise UserError(f'{sources if isinstance(sources, (str, Path)) else ", ".join(map(str, sources))} holds no images: check the path.')
-    return dict(photos=n, skipped=found.skipped, inputs_sha256=h.hexdigest())
+def _meant(sources): return [s if is_url(s) else '@' + os.path.abspath(s[1:]) if s.startswith('@') else os.path.abspath(s) for s in _as_list(sources)]
 
-def _meant(sources): return [s if is_url(s) else '@' + os.path.abspath(s[1:]) if s.startswith('@') else os.path.abspath(s) for s in map(str, [sources] if isinstance(sources, (str, Path)) else sources)]
+def _old_run(out, about):
+    "`run.json` of a run that is gone on with."
+    try: old = json.loads(out.open('run.json').read())
+    except ValueError as e: raise UserError(f'{out}/run.json is damaged: begin anew with --force.') from e
+    for k, what in _MUST_AGREE.items():
+        if old.get(k) != json.loads(json.dumps(about[k])): raise UserError(f'The run was begun with {what} ({k}): go on with what it was begun with, or begin anew with --force.')
+    if old.get('begun_in') not in ('', os.getcwd(), None): raise UserError(f"The run was begun in {old['begun_in']}, where its photos are named from: go on there.")
+    return old
 
-def _inputs(out, a, b):
-    with out.open('inputs.jsonl') as f:
-        for line in itertools.islice(f, a, b): yield json.loads(line)
+# %% ../nbs/15c_run.ipynb #9bf52ebe
+OURS = 'inputs.jsonl', 'predictions.csv', 'coco.json', 'manifest.json', 'run.json'
+_HALF = re.compile(r'\.+(inputs|next|predictions|coco|manifest|run|\d{6,}.*?)(-\w{8})+\.(jsonl?|csv|parquet|png|npy)', re.S)      # as `new_file` names them, and twice where one is written beside another
 
-def _same(old, new):
-    for k, what in (('model', 'another model, or one that was changed since'), ('thresholds', 'other thresholds'), ('backend', 'another backend'), ('explain', 'other settings of the explainer'), ('extras', 'other pictures'), ('sources', 'other photos')):
-        if old.get(k) != json.loads(json.dumps(new[k])): raise UserError(f'The run was begun with {what} ({k}): go on with what it was begun with, or begin anew with --force.')
+def _made(out):
+    "Files of an older run, in the order in which they may go: `run.json` stays till the end."
+    extras = [f'{k}/{n}' for k in EXTRAS for n in out.names(k) if re.match(r'\d{6,}_', n)]
+    return ['manifest.json', 'predictions.csv', 'coco.json', *(f'parts/{n}' for n in _parts(out)), *extras, 'run.json']
 
+def _sweep(out):
+    "Remove what a kill left half written."
+    for d in ('', 'parts/', *(f'{k}/' for k in EXTRAS)):
+        for n in out.names(d):
+            if _HALF.fullmatch(n): out.remove(d + n)
+
+def _foreign(out):
+    "What else there is; a folder that was being replaced when it was killed has `next.jsonl`, and may hold files of its owner beside the run."
+    names = [n for n in out.names() if n != '.lock' and not _HALF.fullmatch(n)]
+    return [] if 'next.jsonl' in names else [n for n in names if n != 'inputs.jsonl' and not (n in ('parts', *EXTRAS) and not out.names(n))]
+
+# %% ../nbs/15c_run.ipynb #926fca8f
 def begin(
     out, sources, about, # `Place` of the run; as for `Sources`; what rows depend on
     resume=False,        # Go on with a run that was stopped?
     force=False,         # Throw an older run away?
 )->dict:                 # `run.json`
     "Begin a run, or go on with it; a folder that holds something else is left alone."
-    begun = out.has('run.json')
-    if begun and not force:
-        if not resume: raise UserError(f'{out} holds a run that is ' + ('finished: --force replaces it, or choose another --out.' if out.has('manifest.json') else 'not finished: --resume goes on with it, --force begins anew.'))
-        try: _same(old := json.loads(out.open('run.json').read()), about | dict(sources=_meant(sources))); return old
-        except ValueError as e: raise UserError(f'{out}/run.json is damaged: begin anew with --force.') from e
-    if not begun and set(out.names()) - {'.lock', 'inputs.jsonl'}: raise UserError(f'{out} exists and holds no run: it is left alone; choose another --out.')
-    for n in [*OURS, *(f'parts/{n}' for n in _parts(out)), *(f'{k}/{n}' for k in EXTRAS for n in out.names(k))]: out.remove(n)
-    new = about | dict(sources=_meant(sources)) | _list_inputs(sources, out)
+    begun, new = out.has('run.json'), about | dict(sources=_meant(sources))
+    if begun and not (resume or force): raise UserError(f'{out} holds a run that is ' + ('finished: --force replaces it, or choose another --out.' if out.has('manifest.json') else 'not finished: --resume goes on with it, --force begins anew.'))
+    if not begun and _foreign(out): raise UserError(f'{out} exists and holds no run: it is left alone; choose another --out.')
+    _sweep(out)
+    if begun and not force: out.remove('next.jsonl'); return _old_run(out, new)
+    new |= _list_inputs(sources, out)                                          # fails, if it does, before the older run is touched
+    for n in _made(out): out.remove(n)
+    out.copy('next.jsonl', 'inputs.jsonl')
     with out.new('run.json') as f: f.write_text(to_json(new))
+    out.remove('next.jsonl')                                                   # till here it says that the folder is ours
     return new
 
 # %% ../nbs/15c_run.ipynb #18a04854
@@ -103,15 +148,17 @@ def locked(out):
     "Nobody else writes into the folder meanwhile."
     try: import fcntl
     except ImportError: fcntl = None
-    if fcntl is None or out.fs: yield; return                      # Windows and buckets have none: a second run is not noticed there
+    if fcntl is None or out.fs: yield; return                      # a second run is not noticed there
     try: out.at.mkdir(parents=True, exist_ok=True); h = open(out.at/'.lock', 'w')
     except OSError as e: raise UserError(f'{out} cannot be written ({e.strerror}): choose another place with --out.') from e
     with h:
         try: fcntl.flock(h, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as e: raise UserError(f'Another run is writing into {out}: wait for it, or choose another --out.') from e
+        except OSError: pass                                                   # some network disks have no locks
         try: yield
         finally:
-            if out.names() == ['.lock']: out.remove('.lock'); out.at.rmdir()                    # nothing was begun
+            with suppress(OSError):
+                if out.names() == ['.lock']: out.remove('.lock'); out.at.rmdir()                # nothing was begun
 
 # %% ../nbs/15c_run.ipynb #b7ff616a
 @contextmanager
@@ -133,41 +180,66 @@ class LocalEngine:
     def __call__(self, paths, first):
         for i, v in enumerate(self.inspector.stream(paths), first): write_extras(v, i, self.out, self.extras); yield verdict_row(v) | dict(id=i)
 
-def _rows(engine, out, todo):
-    "Rows of what has none, and whether a gap ends with it."
-    for a, b in todo:
-        for r in engine(_inputs(out, a, b), a): yield r, r['id'] == b - 1
+# %% ../nbs/15c_run.ipynb #ac93a61d
+class _Job:
+    "What has no row yet; `left` photos of `n`."
+    def __init__(self, out, run): self.out, self.n, self.todo = out, run['photos'], gaps(out, run['photos']); self.left = sum(b - a for a, b in self.todo)
+    def rows(self, engine):
+        "Rows of what has none, and whether a gap ends with it."
+        for a, b in self.todo:
+            for r in engine(_inputs(self.out, a, b), a): yield r, r['id'] == b - 1
+    def write(self, rows): write_part(rows, self.out); self.left -= len(rows)
+    def stopped(self): raise KeyboardInterrupt(f'stopped after {self.n - self.left} of {self.n} photos: the same command with --resume goes on.')
 
-def _work(engine, out, n, rows, seconds, bar):
-    "Inspect what has no row; True if a stop was asked for."
-    todo = gaps(out, n); left = sum(b - a for a, b in todo); kept, written, start = [], time.monotonic(), time.monotonic()
+# %% ../nbs/15c_run.ipynb #9e72ef5d
+def _work(job, engine, rows, seconds, bar):
+    "Inspect what has no row; a part is written after so many rows or seconds, where a gap ends, and when a stop is asked for."
+    kept, written, start = [], time.monotonic(), time.monotonic()
     with stopped_gently() as stop:
-        it = progress_bar(_rows(engine, out, todo), total=left, leave=False, display=bar)
-        for k, (r, end) in enumerate(it, 1):
-            kept.append(r); it.comment = f'{k/(time.monotonic() - start):.1f} photos/s'
-            asked = stop() and (end or k % engine.bs == 0)                     # a batch is finished
-            if end or asked or len(kept) >= rows or time.monotonic() - written > seconds: write_part(kept, out); kept, written = [], time.monotonic()
-            if asked: return k < left
-    return False
+        it = progress_bar(job.rows(engine), total=job.left, leave=False, display=bar)
+        try:
+            for k, (r, end) in enumerate(it, 1):
+                kept.append(r); it.comment = f'{k/(time.monotonic() - start):.1f} photos/s'
+                asked = stop() and (end or k % engine.bs == 0)                 # a batch is finished
+                if end or asked or len(kept) >= rows or time.monotonic() - written > seconds: job.write(kept); kept, written = [], time.monotonic()
+                if asked and job.left: job.stopped()
+            if kept: job.write(kept)                                           # whatever an engine gave
+        except KeyboardInterrupt as e:
+            if not e.args: job.stopped()                                       # a second Ctrl-C
+            raise
+
+# %% ../nbs/15c_run.ipynb #168d993c
+def _whole(out, n):
+    "All rows; each of n photos must have one."
+    i = -1
+    for i, r in enumerate(read_parts(out)):
+        if r['id'] != i: break
+        yield r
+    else: i += 1
+    if i != n: raise UserError(f'{out}/parts lacks photo {i}: add --resume to inspect it.')
 
 def _finish(out, run, seconds):
     "Tables and `manifest.json` from the parts."
     count = dict.fromkeys(('PASS', 'REVIEW', 'FAIL', 'ERROR'), 0)
-    def rows():
-        for i, r in enumerate(read_parts(out)):
-            if r['id'] != i: raise UserError(f'{out}/parts lacks photo {i}: add --resume to inspect it.')
-            yield r
     def counted():
-        for r in rows(): count[r['verdict']] += 1; yield r
+        for r in _whole(out, run['photos']): count[r['verdict']] += 1; yield r
     with out.new('predictions.csv') as f: write_csv(counted(), f)
-    with out.new('coco.json') as f: write_coco(rows, f)
+    with out.new('coco.json') as f: write_coco(lambda: _whole(out, run['photos']), f)
     m = run | dict(seen=run['photos'], done=run['photos'] - count['ERROR'], failed=count['ERROR'], verdicts=count, seconds=round(seconds, 1), versions={p: version(p) for p in ('defect_nbdev', 'torch', 'pillow', 'pyarrow')})
     with out.new('manifest.json') as f: f.write_text(to_json(m))
     return m
 
+# %% ../nbs/15c_run.ipynb #96c6737e
+@contextmanager
+def _told(out):
+    "A full disk or a network that is away, in a sentence."
+    try: yield
+    except BrokenPipeError: raise                                              # who reads along has gone
+    except OSError as e: raise UserError(f'{out} cannot be read or written ({e.strerror or e}): make room or mend the connection, then go on with --resume.') from e
+
 def inspect_run(
     inspector,    # An `Inspector`
-    sources,      # As for `Sources`
+    sources,      # As for `Sources`; a photo that is named twice has two rows
     out,          # Folder of the run, or a URL
     extras=(),    # Pictures of each photo, of `EXTRAS`
     resume=False, # Go on with a run that was stopped?
@@ -178,18 +250,8 @@ def inspect_run(
 )->dict:          # `manifest.json`: seen, done, failed, skipped, verdicts, thresholds, hashes of model and list, versions
     "Inspect any number of photos; a photo that cannot be read becomes a row with its reason."
     check_extras(extras); out, start = Place(out), time.monotonic()
-    with locked(out):
-        run = begin(out, sources, _about(inspector, extras), resume, force)
-        if bar and (cost := inspector.cost(sum(b - a for a, b in gaps(out, run['photos'])))): print(cost, file=sys.stderr)
-        try:
-            if _work(engine or LocalEngine(inspector, out, extras), out, run['photos'], rows, seconds, bar): _stopped(out, run)
-            return _finish(out, run, time.monotonic() - start)
-        except KeyboardInterrupt as e:
-            if e.args: raise
-            _stopped(out, run)                                              # a second Ctrl-C
-        except OSError as e: raise UserError(f'{out} cannot be written ({e.strerror or e}): make room, then go on with --resume.') from e
-        except pa.ArrowException as e: raise UserError(f'{out}/parts holds a damaged file ({e}): remove it, then go on with --resume.') from e
-
-def _stopped(out, run):
-    left = sum(b - a for a, b in gaps(out, run['photos']))
-    raise KeyboardInterrupt(f"stopped after {run['photos'] - left} of {run['photos']} photos: the same command with --resume goes on.")
+    with locked(out), _told(out):
+        run = begin(out, sources, _about(inspector, extras), resume, force); job = _Job(out, run)
+        if bar and (cost := inspector.cost(job.left)): print(cost, file=sys.stderr)
+        _work(job, engine or LocalEngine(inspector, out, extras), rows, seconds, bar)
+        return _finish(out, run, time.monotonic() - start)

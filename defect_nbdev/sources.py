@@ -9,12 +9,12 @@ __all__ = ['Sources']
 import glob, os
 from fastcore.basics import patch
 from pathlib import Path
-from .guard import UserError
+from .guard import UserError, need
 from .images import file_system, is_image, is_url
 
 # %% ../nbs/02a_sources.ipynb #c19e9820
 class Sources:
-    "Paths of images, one by one; `skipped` counts the other files that were passed over."
+    "Paths of images, one by one; `skipped` counts the other files that were passed over. What is named twice comes twice."
     def __init__(self,
         sources,   # A path, a folder, a glob, `@list.txt` with one of these in each line, a URL (`s3://...`), or a list of them
         leave=(),  # Folders that are not searched, for example the one that is written to
@@ -22,57 +22,70 @@ class Sources:
         self.sources, self.leave, self.skipped = [sources] if isinstance(sources, (str, Path)) else list(sources), {_identity(p) for p in leave if os.path.exists(p)}, 0
 
     def __iter__(self):
-        self.skipped, self.seen = 0, set(self.leave)
+        self.skipped, self.seen, self.lists = 0, set(self.leave), set()
         for s in self.sources: yield from self._of(str(s))
 
 def _identity(p): s = os.stat(p); return s.st_dev, s.st_ino
 
-# %% ../nbs/02a_sources.ipynb #cf0b3bc1
-@patch
-def _of(self:Sources, s):
-    if is_url(s): yield from self._bucket(s)
-    elif os.path.isdir(s): yield from self._folder(s)
-    elif os.path.lexists(s): yield s                                  # a file that is named is meant, whatever its ending
-    elif s.startswith('@'): yield from self._list(s[1:])
-    elif glob.has_magic(s): yield from self._glob(s)
-    else: raise UserError(f'{s} does not exist: check the path.')
-
+# %% ../nbs/02a_sources.ipynb #1e2a2b96
 @patch
 def _folder(self:Sources, folder):
-    try: at, names = _identity(folder), None
-    except OSError: at = None
-    if at in self.seen: return
-    self.seen.add(at)
     try:
+        if (at := _identity(folder)) in self.seen: return
+        self.seen.add(at)
         with os.scandir(folder) as found: names = sorted((e.name, os.path.isdir(e.path)) for e in found)        # `e.is_dir` fails at a link to itself
     except OSError: yield str(folder); return                              # becomes an error that names the folder
     for n, is_dir in names:
         if is_dir and not n.startswith('.'): yield from self._folder(os.path.join(folder, n))
-        elif not is_dir and is_image(n): yield os.path.join(folder, n)
-        else: self.skipped += 1
+        else: yield from self._image(os.path.join(folder, n), not is_dir)
 
+@patch
+def _image(self:Sources, path, is_file=True):
+    if is_file and is_image(path): yield path
+    else: self.skipped += 1
+
+# %% ../nbs/02a_sources.ipynb #5b11f3a8
 @patch
 def _glob(self:Sources, pattern):
-    found = sorted({os.path.realpath(p): p for p in sorted(glob.iglob(pattern, recursive=True), key=len, reverse=True)}.values())      # `**` runs round circles of links; the shortest name is kept
+    found = sorted({os.path.realpath(p): p for p in sorted(glob.iglob(pattern, recursive=True), key=len, reverse=True)}.values())
     if not found: raise UserError(f'No file fits {pattern}: check the pattern.')
+    folders = {os.path.realpath(p) for p in found if os.path.isdir(p)}
     for p in found:
         if os.path.isdir(p): yield from self._folder(p)
-        elif is_image(p): yield p
-        else: self.skipped += 1
+        elif not self._within(p, folders): yield from self._image(p)
 
 @patch
-def _list(self:Sources, file):
-    try:
-        with open(file, encoding='utf-8', errors='surrogateescape') as f:
-            for line in f:
-                if s := line.rstrip('\r\n'): yield from self._of(s)
-    except OSError as e: raise UserError(f'{file} cannot be read ({e.strerror}): check the path.') from e
+def _within(self:Sources, path, folders):
+    "Does a file lie in one of the folders, which give it anyhow, or in one that is left out?"
+    above = Path(os.path.realpath(path)).parents
+    return any(str(d) in folders for d in above) or (self.leave and any(_identity(d) in self.leave for d in above))
 
 # %% ../nbs/02a_sources.ipynb #ace1a3b7
 @patch
 def _bucket(self:Sources, url):
     fs, path = file_system(url)
-    if fs.isfile(path): yield url; return
-    for p in sorted(fs.find(path)):
-        if is_image(p): yield fs.unstrip_protocol(p)
-        else: self.skipped += 1
+    strict = dict(on_error='raise') if getattr(type(fs), 'find', None) is need('fsspec', 'scale').AbstractFileSystem.find else {}      # by itself it passes over folders that fail
+    try: found = [path] if (one := fs.isfile(path)) else sorted(fs.find(path, **strict))
+    except Exception as e: raise UserError(f'{url} cannot be listed ({type(e).__name__}: {e}): check the address, the connection and your rights.') from e      # each kind of bucket has errors of its own
+    for p in found: yield from [url] if one else self._image(fs.unstrip_protocol(p))
+
+# %% ../nbs/02a_sources.ipynb #8c866f3c
+@patch
+def _list(self:Sources, file):
+    if file in self.lists: raise UserError(f'{file} names itself: take the line out.')
+    try: f = open(file, encoding='utf-8-sig', errors='surrogateescape')      # editors on Windows begin a file with a mark
+    except OSError as e: raise UserError(f'{file} cannot be read ({e.strerror}): check the path.') from e
+    self.lists.add(file)
+    with f:
+        for line in f:
+            if s := line.rstrip('\r\n'): yield from self._of(s)
+    self.lists.remove(file)
+
+@patch
+def _of(self:Sources, s):
+    if is_url(s): yield from self._bucket(s)
+    elif os.path.isdir(s): yield from self._folder(s)
+    elif os.path.lexists(s): yield s
+    elif s.startswith('@'): yield from self._list(s[1:])
+    elif glob.has_magic(s): yield from self._glob(s)
+    else: raise UserError(f'{s} does not exist: check the path.')

@@ -55,6 +55,23 @@ def test_second_run_and_changed_model(defect, run, photos, whole, tmp_path):
     (tmp_path/'mine').mkdir(); (tmp_path/'mine/thesis.tex').touch(); refused(defect('predict', run, photos, '-o', tmp_path/'mine', '--force'), 'left alone')
     refused(defect('predict', run, photos, '--resume'), 'add -o')
 
+def test_force_with_a_wrong_path_keeps_the_older_run(defect, run, photos, whole, tmp_path):
+    out = tmp_path/'run'; shutil.copytree(whole, out); before = {f: f.read_bytes() for f in out.rglob('*') if f.is_file()}; (tmp_path/'empty').mkdir()
+    refused(defect('predict', run, tmp_path/'empty', '-o', out, '--force'), 'holds no images'); refused(defect('predict', run, photos, tmp_path/'wrong', '-o', out, '--force'), 'wrong does not exist')
+    assert {f: f.read_bytes() for f in out.rglob('*') if f.is_file()} == before
+    (out/'overlays').mkdir(); (out/'overlays/mine.png').touch(); assert defect('predict', run, photos/'a', '-o', out, '--force').returncode == 1
+    assert len(pd.read_csv(out/'predictions.csv')) == 31 and (out/'overlays/mine.png').exists()                # what is not the run's own stays
+
+def test_killed_while_listing(defect, run, photos, whole, tmp_path):
+    out = tmp_path/'run'; (out/'parts').mkdir(parents=True)
+    for n in ('.lock', 'next.jsonl', '.next-a1b2c3d4.jsonl'): (out/n).write_text('"half')
+    assert defect('predict', run, photos, '-o', out).returncode == 1; same(out, whole); assert not [f for f in out.iterdir() if f.name.startswith(('.next', 'next'))]
+
+def test_a_part_that_cannot_be_read(defect, run, photos, whole, tmp_path):
+    out = tmp_path/'run'; shutil.copytree(whole, out); part, = (out/'parts').iterdir(); b = part.read_bytes()
+    part.unlink(); part.mkdir(); refused(defect('predict', run, photos, '-o', out, '--resume'), 'cannot be read or written', '--resume')      # an error of the disk damages nothing
+    part.rmdir(); part.write_bytes(b[:-100]); assert defect('predict', run, photos, '-o', out, '--resume').returncode == 1; same(out, whole)
+
 def test_ctrl_c(run, photos, whole, tmp_path):
     out = tmp_path/'run'
     p = subprocess.Popen([EXE, 'predict', run, photos, photos/'a', '-o', out, '--bs', '1'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
@@ -91,3 +108,12 @@ def test_watch(run, photos, tmp_path):
     p.kill(); p.wait(); shutil.copy(photos/'a/004.png', inbox)               # killed in the middle; a broken photo comes
     r = subprocess.run([*watch, '--once'], capture_output=True, text=True); assert r.returncode == 0, r.stderr
     t = pd.read_csv(out/'verdicts.csv'); assert len(t) == 5 and t.path.is_unique and not list(inbox.iterdir()) and (out/'ERROR/004.png').exists()
+
+def test_watch_stops_in_the_middle_of_a_backlog(run, photos, tmp_path):
+    inbox, out = tmp_path/'inbox', tmp_path/'out'; inbox.mkdir()
+    for i in range(20): Image.open(photos/'a/000.png').resize((2500, 2500)).save(inbox/f'{i:02}.png')
+    p = subprocess.Popen([EXE, 'watch', run, inbox, '-o', out, '--settle', '.1'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+    p.stdout.readline(); p.send_signal(signal.SIGINT); _, err = p.communicate(timeout=60); n = len(pd.read_csv(out/'verdicts.csv'))
+    assert p.returncode == 0 and 'Traceback' not in err and 1 <= n < 20
+    r = subprocess.run([EXE, 'watch', run, inbox, '-o', out, '--settle', '.1', '--once'], capture_output=True, text=True); assert r.returncode == 0, r.stderr
+    t = pd.read_csv(out/'verdicts.csv'); assert len(t) == 20 and t.path.is_unique

@@ -5,12 +5,14 @@
 # %% auto #0
 __all__ = ['Diary', 'key_of', 'Watch']
 
-# %% ../nbs/15e_watch.ipynb #b628d47e
-import json, os, shutil, sqlite3, time
+# %% ../nbs/15e_watch.ipynb #475a191b
+import errno, json, os, shutil, sqlite3, time
+from contextlib import ExitStack, contextmanager
 from fastcore.basics import patch
 from pathlib import Path
 from .batch import append_csv, verdict_row, write_csv
-from .guard import UserError
+from .guard import UserError, new_file
+from .images import is_url
 from .place import Place
 from .run import locked, stopped_gently
 from .sources import Sources
@@ -29,7 +31,16 @@ class Diary:
     def rows(self): return (json.loads(r) for r, in self.db.execute('select row from seen order by rowid'))
     def close(self): self.db.close()
 
-def key_of(path): "Path, size and time of a file: another key once it is written anew."; s = os.stat(path); return os.fsencode(path).decode('utf-8', 'backslashreplace'), s.st_size, s.st_mtime_ns
+def key_of(path): "Whole path, size and time of a file: another key once it is written anew."; s = os.stat(path); return os.fsencode(os.path.abspath(path)).decode('utf-8', 'backslashreplace'), s.st_size, s.st_mtime_ns
+
+# %% ../nbs/15e_watch.ipynb #2a7a912c
+@contextmanager
+def _told(out):
+    try: yield
+    except BrokenPipeError: raise                                              # who reads along has gone
+    except sqlite3.OperationalError as e: raise UserError(f'{out}/watch.sqlite cannot be read or written ({e}): make room or check the permissions, then start again; no photo is lost.') from e
+    except sqlite3.DatabaseError as e: raise UserError(f'{out}/watch.sqlite is damaged ({e}): move it away to begin anew.') from e
+    except OSError as e: raise UserError(f'{e.filename or out} cannot be read or written ({e.strerror or e}): make room or check the permissions, then start again; no photo is lost.') from e
 
 # %% ../nbs/15e_watch.ipynb #f55c1f51
 class Watch:
@@ -42,55 +53,77 @@ class Watch:
         settle=2.,  # Seconds for which a file must not have changed
         say=lambda v: None, # Called with each `Verdict`
     ):
+        if is_url(str(out)) or is_url(str(inbox)): raise UserError('A bucket cannot be watched, nor written to while watching: give folders of this machine.')
         if not Path(inbox).is_dir(): raise UserError(f'{inbox} is no folder: give the folder that the camera fills.')
         if Path(inbox).resolve() == Path(out).resolve(): raise UserError(f'{inbox} cannot be the folder of the results too: choose another --out.')
         self.inspector, self.inbox, self.out, self.move, self.settle, self.say = inspector, Path(inbox), Path(out), move, settle, say
         self.waiting, self.done = {}, {}
 
-    def __enter__(self):
-        self.lock = locked(Place(self.out)); self.lock.__enter__()
-        try: self.diary = Diary(self.out/'watch.sqlite'); write_csv(self.diary.rows(), self.out/'verdicts.csv')
-        except sqlite3.DatabaseError as e: self.lock.__exit__(None, None, None); raise UserError(f'{self.out}/watch.sqlite is damaged ({e}): move it away to begin anew.') from e
-        return self
-    def __exit__(self, *e): self.diary.close(); self.lock.__exit__(*e)
+# %% ../nbs/15e_watch.ipynb #ebcde16c
+@patch
+def __enter__(self:Watch):
+    with ExitStack() as s:
+        s.enter_context(locked(Place(self.out))); s.enter_context(_told(self.out))
+        self.diary = Diary(self.out/'watch.sqlite'); s.callback(self.diary.close)
+        write_csv(self.diary.rows(), self.out/'verdicts.csv')                  # a line that was cut off by a kill is whole again
+        self.held = s.pop_all()
+    return self
+
+@patch
+def __exit__(self:Watch, *e): return self.held.__exit__(*e)
+
+# %% ../nbs/15e_watch.ipynb #46925c40
+def _move(p, to):
+    "Rename; on another disk copy whole or not at all."
+    try: os.rename(p, to)
+    except OSError as e:
+        if e.errno != errno.EXDEV: raise
+        with new_file(to) as f: shutil.copyfile(p, f); shutil.copystat(p, f)
+        os.unlink(p)
+
+@patch
+def _leave(self:Watch, p, key, label, moved=''):
+    "Done with a photo: it is moved, if that is asked for. A folder that may not be read stays where it is."
+    self.done[p] = key
+    if not self.move or moved or os.path.isdir(p): return
+    to = self.out/label/Path(p).name; i = 0
+    while to.exists(): i += 1; to = to.with_name(f'{Path(p).stem}-{i}{Path(p).suffix}')
+    try: to.parent.mkdir(parents=True, exist_ok=True); _move(p, to)
+    except OSError as e: raise UserError(f'{p} cannot be moved to {to.parent} ({e.strerror}): check the permissions, or leave --move away.') from e
+    self.done.pop(p); self.diary.moved(key, str(to))
 
 # %% ../nbs/15e_watch.ipynb #99fc409e
 @patch
 def _complete(self:Watch):
     "Photos that are complete and have no verdict: (path, key)."
-    found, now = [], time.monotonic()
+    found, there, now = [], {}, time.monotonic()
     for p in Sources(self.inbox, leave=[self.out]):
-        try: key = key_of(p)
+        try: there[p] = key = key_of(p)
         except OSError: continue                                            # it went away again
         if self.done.get(p) == key: continue
         if old := self.diary.has(key): self._leave(p, key, json.loads(old[0])['verdict'], old[1])
         elif self.waiting.get(p, (None, 0))[0] != key: self.waiting[p] = key, now
         elif now - self.waiting[p][1] >= self.settle: found.append((p, key))
+    self.waiting, self.done = ({p: v for p, v in d.items() if p in there} for d in (self.waiting, self.done))
     return found
 
+# %% ../nbs/15e_watch.ipynb #55de833a
 @patch
-def look(self:Watch)->int: # Photos that were inspected
+def look(self:Watch,
+    stop=lambda: False, # Is a stop asked for?
+)->int: # Photos that were inspected
     "Look once."
-    found, n = self._complete(), 0
+    found = self._complete(); n = 0
     for (p, key), v in zip(found, self.inspector.stream([p for p, _ in found])):
         self.waiting.pop(p, None)
         try:
             if key_of(p) != key: continue                                   # it was written anew meanwhile: the next look takes it
         except OSError: continue
         row = verdict_row(v); self.diary.add(key, row); append_csv(row, self.out/'verdicts.csv'); self._leave(p, key, v.label); self.say(v); n += 1
+        if stop(): break
     return n
 
-@patch
-def _leave(self:Watch, p, key, label, moved=''):
-    "Done with a photo: it is moved, if that is asked for."
-    self.done[p] = key
-    if not self.move or moved: return
-    to = self.out/label/Path(p).name; i = 0
-    while to.exists(): i += 1; to = to.with_name(f'{Path(p).stem}-{i}{Path(p).suffix}')
-    try: to.parent.mkdir(parents=True, exist_ok=True); shutil.move(p, to)
-    except OSError as e: raise UserError(f'{p} cannot be moved to {to.parent} ({e.strerror}): check the permissions, or leave --move away.') from e
-    self.done.pop(p); self.diary.moved(key, str(to))
-
+# %% ../nbs/15e_watch.ipynb #718737f4
 @patch
 def run(self:Watch,
     every=1.,   # Seconds between two looks
@@ -100,7 +133,7 @@ def run(self:Watch,
     n = 0
     with stopped_gently() as stop:
         while not stop():
-            n += self.look()
+            n += self.look(stop)
             if once and not self.waiting: break
-            time.sleep(min(every, self.settle) if self.waiting else every)
+            if not stop(): time.sleep(min(every, self.settle) if self.waiting else every)
     return n

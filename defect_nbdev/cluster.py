@@ -7,18 +7,21 @@ __all__ = ['RayEngine']
 
 # %% ../nbs/15d_cluster.ipynb #5248c991
 import itertools, json, logging, os, re, socket, tempfile
+from fastcore.basics import patch
 from pathlib import Path
 from .batch import verdict_row, write_extras
 from .bundle import bundle_of
 from .guard import UserError, need
+from .images import is_url
 from .inspector import Inspector
 
 # %% ../nbs/15d_cluster.ipynb #9ac35d00
 class _Judge:
     "What an actor holds."
-    def __init__(self, files, out, extras, threads, kw):
+    def __init__(self, files, out, extras, threads, kw, here):
         import ray, torch
         torch.set_num_threads(threads); files = ray.get(files[0])
+        if os.path.isdir(here): os.chdir(here)                              # Ray starts workers elsewhere, and photos may be named from here
         with tempfile.TemporaryDirectory() as d:
             for n, b in files.items(): (f := Path(d)/n).parent.mkdir(parents=True, exist_ok=True); f.write_bytes(b)
             self.inspector = Inspector(d, **kw)
@@ -30,6 +33,22 @@ class _Judge:
             write_extras(v, int(i), self.out, self.extras); rows.append(json.dumps(verdict_row(v) | dict(id=int(i))))
         return dict(row=rows)
 
+# %% ../nbs/15d_cluster.ipynb #a0bb4dd9
+_QUIET = dict(RAY_USAGE_STATS_ENABLED='0', RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO='0', RAY_BACKEND_LOG_LEVEL='fatal')      # Ray's files keep the rest
+
+def _connect(address):
+    "Ray, connected."
+    for k, v in _QUIET.items(): os.environ.setdefault(k, v)
+    logging.getLogger('ray').setLevel(logging.ERROR); ray = need('ray', 'scale')
+    if ray.is_initialized(): return ray
+    own = {} if address else dict(include_dashboard=False, object_store_memory=5*10**8)
+    try:
+        if m := re.fullmatch(r'(?:ray://)?([^:/]+):(\d+)', address or ''): socket.create_connection((m[1], int(m[2])), 5).close()
+        ray.init(address=address or 'local', log_to_driver=False, logging_level='ERROR', **own)
+    except (ConnectionError, OSError, ValueError, RuntimeError, OverflowError) as e: raise UserError(f'Ray cannot be reached{" at " + address if address else ""} ({e}): check --address, or leave it away for this machine alone.') from e
+    return ray
+
+# %% ../nbs/15d_cluster.ipynb #d69fdb3f
 class RayEngine:
     "Rows of photos, by actors of Ray Data."
     def __init__(self,
@@ -40,31 +59,25 @@ class RayEngine:
         chunk=100_000,  # Photos that are handed to Ray at a time
         bs=8, **kw,     # To `Inspector`
     ):
-        os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')               # nothing is reported to anyone
-        os.environ.setdefault('RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO', '0'); os.environ.setdefault('RAY_BACKEND_LOG_LEVEL', 'fatal')      # its files keep the rest
-        logging.getLogger('ray').setLevel(logging.ERROR); self.ray, self.bs, self.workers, self.chunk, self.res = need('ray', 'scale'), bs, workers, chunk, dict(num_cpus=cpus, num_gpus=gpus)
-        self.args = str(out), tuple(extras), max(1, int(cpus)), dict(bs=bs, device=None if gpus else 'cpu', workers=1) | kw
-        self._connect(address); b = bundle_of(model)
+        self.ray, self.bs, self.workers, self.chunk, self.res = _connect(address), bs, workers, chunk, dict(num_cpus=cpus, num_gpus=gpus); b = bundle_of(model)
+        self.args = str(out) if is_url(out) else os.path.abspath(out), tuple(extras), max(1, int(cpus)), dict(bs=bs, device=None if gpus else 'cpu', workers=1) | kw, os.getcwd()
         self.files = self.ray.put({str(f.relative_to(b)): f.read_bytes() for f in sorted(b.rglob('*')) if f.is_file()})      # kept as long as this engine, for workers that begin anew
-
-    def _connect(self, address):
-        if self.ray.is_initialized(): return
-        own = {} if address else dict(include_dashboard=False, object_store_memory=5*10**8)     # rows are small; the model is there once
-        try:
-            if m := re.fullmatch(r'(?:ray://)?([^:/]+):(\d+)', address or ''): socket.create_connection((m[1], int(m[2])), 5).close()      # Ray itself tries for minutes
-            self.ray.init(address=address, log_to_driver=False, logging_level='ERROR', **own)
-        except (ConnectionError, OSError, ValueError, RuntimeError) as e: raise UserError(f'Ray cannot be reached{" at " + address if address else ""} ({e}): check --address, or leave it away for this machine alone.') from e
 
     def __call__(self, paths, first):
         items = enumerate(paths, first)
         while some := list(itertools.islice(items, self.chunk)): yield from self._chunk([dict(id=i, path=json.dumps(p)) for i, p in some])
 
-    def _chunk(self, items):
-        import ray.data as d
-        logging.getLogger('ray.data').setLevel(logging.ERROR); c = d.DataContext.get_current(); c.enable_progress_bars = False; c.execution_options.preserve_order = True
-        n = min(self.workers, -(-len(items)//self.bs))
-        ds = d.from_items(items, override_num_blocks=max(1, min(len(items)//self.bs, 20*n)))
-        ds = ds.map_batches(_Judge, fn_constructor_args=([self.files], *self.args), batch_size=self.bs, compute=d.ActorPoolStrategy(size=n), max_task_retries=3, **self.res)      # Ray's own choice is to try for ever
-        try:
-            for b in ds.iter_batches(batch_size=None, prefetch_batches=1): yield from map(json.loads, b['row'])
-        except self.ray.exceptions.RayError as e: raise UserError(f'Ray gave up ({str(e).strip().splitlines()[-1][:200]}): --resume goes on with what has no row yet; with --engine local a photo that kills its worker is found.') from e
+# %% ../nbs/15d_cluster.ipynb #9e1b70fa
+def _dataset(items, bs, workers, judge, args, res):
+    "Rows in the order of the photos, from a fixed number of actors."
+    import ray.data as d
+    logging.getLogger('ray.data').setLevel(logging.ERROR); c = d.DataContext.get_current(); c.enable_progress_bars = False; c.execution_options.preserve_order = True
+    n = min(workers, -(-len(items)//bs)); ds = d.from_items(items, override_num_blocks=max(1, min(len(items)//bs, 20*n)))
+    return ds.map_batches(judge, fn_constructor_args=args, batch_size=bs, compute=d.ActorPoolStrategy(size=n), max_task_retries=3, **res)
+
+@patch
+def _chunk(self:RayEngine, items):
+    ds = _dataset(items, self.bs, self.workers, _Judge, ([self.files], *self.args), self.res)
+    try:
+        for b in ds.iter_batches(batch_size=None, prefetch_batches=1): yield from map(json.loads, b['row'])
+    except self.ray.exceptions.RayError as e: raise UserError(f'Ray gave up ({str(e).strip().splitlines()[-1][:200]}): --resume goes on with what has no row yet; with --engine local a photo that kills its worker is found.') from e

@@ -33,3 +33,12 @@ def test_a_killed_worker(run, large, tmp_path):
     assert p.returncode == 1, err
     for f in ('predictions.csv', 'coco.json'): assert (tmp_path/'ray'/f).read_bytes() == (tmp_path/'local'/f).read_bytes(), f
     assert b'Traceback' not in err
+
+def test_relative_paths_and_overlays(run, washer, tmp_path):
+    shutil.copytree(washer/'test', tmp_path/'photos'); few = sorted((tmp_path/'photos').rglob('*.png'))
+    for p in few[8:]: p.unlink()
+    for n, more in (('local', []), ('ray', ['--engine', 'ray', '--workers', '2', '--cpus', '.5', '--bs', '2'])):
+        r = subprocess.run([EXE, 'predict', run, 'photos', '-o', n, '--overlays', *more], cwd=tmp_path, capture_output=True, text=True, env=os.environ | dict(OMP_NUM_THREADS='1')); assert r.returncode == 0, r.stderr
+    names = [sorted(f.name for f in (tmp_path/n/'overlays').iterdir()) for n in ('local', 'ray')]
+    assert names[0] == names[1] and len(names[0]) == 8 and (tmp_path/'local/predictions.csv').read_bytes() == (tmp_path/'ray/predictions.csv').read_bytes()
+    assert b'photos/' in (tmp_path/'ray/predictions.csv').read_bytes()

@@ -6,14 +6,14 @@
 __all__ = ['SCHEMA', 'MODEL', 'INFO', 'BUNDLE', 'bundle_of', 'fingerprint', 'model_info', 'save_bundle', 'load_info',
            'load_bundle', 'set_thresholds']
 
-# %% ../nbs/13_bundle.ipynb #1c4df0fc
-import hashlib
+# %% ../nbs/13_bundle.ipynb #b3105ca4
+import hashlib, json
 from importlib.metadata import version
 from pathlib import Path
 import numpy as np, torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from .contract import read_model_json
+from .contract import problem, read_model_json
 from .decide import apply_temperature, decide, fit_temperature
 from .guard import UserError, new_file, new_folder, sha256, to_json
 from .metric import metric_net
@@ -77,8 +77,9 @@ def save_bundle(
     w = {k: v.detach().cpu().half() if v.is_floating_point() and v.numel() > 1000 else v.detach().cpu() for k, v in net.state_dict().items() if not k.startswith(skip or '\0')}
     if not all(torch.isfinite(v).all() for v in w.values() if v.is_floating_point()): raise UserError('The trained weights hold NaN or infinity: lower the learning rate and train again.')
     with new_folder(path, INFO, force) as f:
-        save_file({k: v.contiguous() for k, v in w.items()}, f/MODEL)
-        (f/INFO).write_text(to_json(info | dict(weights_sha256=sha256(f/MODEL))))
+        save_file({k: v.contiguous() for k, v in w.items()}, f/MODEL); text = to_json(info | dict(weights_sha256=sha256(f/MODEL)))
+        if what := problem(json.loads(text)): raise UserError(f'The model cannot be kept, because it could not be read again ({what}): train with other settings.')
+        (f/INFO).write_text(text)
     return Path(path)
 
 # %% ../nbs/13_bundle.ipynb #05263e4c

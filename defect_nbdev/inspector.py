@@ -50,18 +50,8 @@ class Verdict:
     @property
     def heatmap(self): "Raw heat, float32 `[H, W]` at the photo's size."; return upsample(self.raw, self.size)
 
-# %% ../nbs/14_inspector.ipynb #7d982cab
+# %% ../nbs/14_inspector.ipynb #6a51cd09
 BOX_PIXELS = 2**21
-
-@patch(as_prop=True)
-def _found(self:Verdict):
-    if self.label not in ('FAIL', 'REVIEW'): return np.zeros((0, 4), int), np.zeros(0, np.float32)
-    if '_boxes' not in self.__dict__:
-        k = max(1., (self.size[0]*self.size[1]/BOX_PIXELS)**.5); heat = upsample(self.raw, tuple(max(1, round(s/k)) for s in self.size))
-        b, s = find_boxes(heat, **_smaller(self.box, k))
-        if self.scale and self.box.get('scale') is None: b, s = _rescored(heat, self.scale, b)
-        self.__dict__['_boxes'] = _larger(b, heat.shape, self.size), s*np.float32(self.p_anomaly)
-    return self.__dict__['_boxes']
 
 def _smaller(box, k):
     "Settings for a map that is k times smaller than the photo: an area in pixels shrinks with it."
@@ -73,12 +63,24 @@ def _larger(b, small, size):
     ky, kx = size[0]/small[0], size[1]/small[1]
     return np.stack([np.floor(b[:, 0]*kx), np.floor(b[:, 1]*ky), np.ceil(b[:, 2]*kx).clip(max=size[1]), np.ceil(b[:, 3]*ky).clip(max=size[0])], 1).astype(int)
 
+# %% ../nbs/14_inspector.ipynb #6515876c
 def _rescored(heat, scale, b):
-    "Scores of boxes that were found on the map's own range, on the scale of all parts."
     h = scale_heat(heat, scale); s = np.array([h[y0:y1, x0:x1].mean() for x0, y0, x1, y1 in b], np.float32)
     best = np.argsort(-s, kind='stable')
     return b[best], s[best]
 
+@patch(as_prop=True)
+def _found(self:Verdict):
+    "Boxes and their scores, found once."
+    if self.label not in ('FAIL', 'REVIEW'): return np.zeros((0, 4), int), np.zeros(0, np.float32)
+    if '_boxes' not in self.__dict__:
+        k = max(1., (self.size[0]*self.size[1]/BOX_PIXELS)**.5); heat = upsample(self.raw, tuple(max(1, round(s/k)) for s in self.size))
+        b, s = find_boxes(heat, **_smaller(self.box, k))
+        if self.scale and self.box.get('scale') is None: b, s = _rescored(heat, self.scale, b)
+        self.__dict__['_boxes'] = _larger(b, heat.shape, self.size), s*np.float32(self.p_anomaly)
+    return self.__dict__['_boxes']
+
+# %% ../nbs/14_inspector.ipynb #4b5ce010
 @patch(as_prop=True)
 def boxes(self:Verdict): "int `[n, 4]` xyxy half-open, in pixels of the photo, best first; none for a PASS."; return self._found[0]
 
@@ -87,7 +89,7 @@ def box_scores(self:Verdict): "float32 `[n]` in 0..1."; return self._found[1]
 
 @patch
 def mask(self:Verdict):
-    "bool `[H, W]`: the regions that the boxes frame."
+    "bool `[H, W]`: the regions that the boxes frame. It is found at the photo's own size; above 2 megapixels, where boxes are found on a smaller map, an edge may differ by a few pixels."
     return find_mask(self.heatmap, **self.box) if self.label in ('FAIL', 'REVIEW') else np.zeros(self.size, bool)
 
 # %% ../nbs/14_inspector.ipynb #6a374d0c

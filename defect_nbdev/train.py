@@ -46,6 +46,12 @@ def _over_processes(device, *n):
     if not dist.is_available() or not dist.is_initialized(): return n
     t = torch.tensor(n, device=device); dist.all_reduce(t); return t.tolist()
 
+def _right(pred, y):
+    "How many were classified right, of how many."
+    y = y.as_subclass(torch.Tensor)
+    return int(((anomaly_logit(pred.detach()) >= 0) == (y > 0)).sum()), len(y)
+
+# %% ../nbs/11_train.ipynb #21448796
 class StopAtTrainAccuracy(Callback):
     "Stop after the first epoch in which at least `acc` of all training images were classified right."
     order = 70
@@ -54,16 +60,14 @@ class StopAtTrainAccuracy(Callback):
         if self.epoch == 0: self.reason = ''
         self.right = self.seen = 0
     def after_batch(self):
-        if not self.training: return
-        y = self.y.as_subclass(torch.Tensor)
-        self.right += int(((anomaly_logit(self.pred.detach()) >= 0) == (y > 0)).sum()); self.seen += len(y)
+        if self.training: r, n = _right(self.pred, self.y); self.right += r; self.seen += n
     @property
     def train_accuracy(self): return self.right/self.seen if self.seen else float('nan')
     def after_epoch(self):
         self.right, self.seen = _over_processes(self.dls.device, self.right, self.seen)
-        if self.train_accuracy >= self.acc and not self.reason:
-            self.reason = f'{100*self.train_accuracy:.1f} % of {self.seen} training images right after epoch {self.epoch + 1}'
-            raise CancelFitException()
+        if self.train_accuracy < self.acc or self.reason or not self.seen: return
+        self.reason = f'{100*self.train_accuracy:.1f} % of {self.seen} training images right after epoch {self.epoch + 1}'
+        raise CancelFitException()
 
 # %% ../nbs/11_train.ipynb #1c95b66f
 class KeepBest(Callback):

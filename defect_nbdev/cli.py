@@ -41,7 +41,7 @@ def _budget(s):
 
 def _size(s):
     v = [_count(o) for o in s.lower().split('x')]
-    if len(v) > 2 or min(v) < 32: raise argparse.ArgumentTypeError(f'{s} is not a size of at least 32, such as 224 or 224x320 (height x width)')
+    if len(v) > 2 or min(v) < 32 or max(v) > 4096: raise argparse.ArgumentTypeError(f'{s} is not a size of 32 to 4096, such as 224 or 224x320 (height x width)')
     return v[0] if len(v) == 1 else tuple(v)
 
 def _pair(v):
@@ -227,7 +227,7 @@ def _report(a):
 def _add_predict(verbs):
     p = _verb(verbs, 'predict', _predict, 'verdicts on photos', '  defect predict runs/mine part.png                        one line on the screen\n  defect predict runs/mine photos/ -o verdicts --overlays   CSV, COCO, Parquet and pictures\n  defect predict runs/mine photos/ -o verdicts --resume     goes on with what was stopped')
     p.add_argument('model', help='folder of a run, or its bundle')
-    p.add_argument('photos', nargs='+', help="photos, folders that are searched with their sub-folders, globs, @list.txt with one of these in each line, or URLs (s3://...)")
+    p.add_argument('photos', nargs='+', help="photos, folders that are searched with their sub-folders, globs, @list.txt with one of these in each line, or URLs (s3://...); what is named twice has two rows")
     p.add_argument('-o', '--out', help='folder (or URL) for predictions.csv, coco.json, parts/*.parquet and manifest.json')
     p.add_argument('--resume', action='store_true', help='with -o: go on with a run that was stopped')
     p.add_argument('--force', action='store_true', help='with -o: replace an older run')
@@ -241,7 +241,48 @@ def _add_predict(verbs):
     _add_ray(p)
     _add_shap(p, 'a model that is explained by SHAP: ')
 
-# %% ../nbs/18_cli.ipynb #69ef2c41
+# %% ../nbs/18_cli.ipynb #8a960e19
+def _add_ray(p):
+    g = p.add_argument_group('on many machines (extra scale)')
+    g.add_argument('--engine', choices=('local', 'ray'), default='local', help='what hands out the photos (default local: this process)')
+    g.add_argument('--address', help='of a Ray cluster that runs; auto: the one of this machine (default: a new one on this machine)')
+    g.add_argument('--cpus', type=_positive, default=1., help='of each worker (default 1)')
+    g.add_argument('--gpus', type=_positive, default=0., help='of each worker, may be a fraction (default 0)')
+
+# %% ../nbs/18_cli.ipynb #42085e20
+def _shap(a):
+    "Other settings of SHAP than the model's own."
+    given = {k: v for k, v in dict(max_evals=a.evals, masker=a.masker).items() if v is not None}
+    if given and a.backend != 'torch': raise UserError('--evals and --masker are for SHAP, which no export can do: leave --backend away.')
+    if given:
+        from defect_nbdev.bundle import load_info
+        if load_info(a.model)['explainer'] != 'shap': raise UserError(f'--evals and --masker are for models that are explained by SHAP, and {a.model} is not: leave them away.')
+    return given
+
+# %% ../nbs/18_cli.ipynb #452f47ec
+def _line(v): return f'{v.label}  {v.error}' if v.error else f'{v.label}  p={v.p_anomaly:.3f}  {v.path}' + ''.join(f'  box {x0},{y0},{x1},{y1}' for x0, y0, x1, y1 in v.boxes)
+
+def _say(verdicts, sources):
+    n = bad = 0
+    for n, v in enumerate(verdicts, 1):
+        bad += bool(v.error)
+        print(*([f'defect: {v.error}'] if v.error else [_line(v)]), file=sys.stderr if v.error else sys.stdout, flush=True)
+    if not n: raise UserError(f'{", ".join(sources)} holds no images: check the path.')
+    return 0 if not bad else 2 if bad == n else 1
+
+# %% ../nbs/18_cli.ipynb #51b0be08
+def _engine(a, extras, kw):
+    if a.engine == 'local': return None
+    from defect_nbdev.cluster import RayEngine
+    return RayEngine(a.model, a.out, extras, a.workers, a.address, a.cpus, a.gpus, **kw)
+
+def _run(a, inspector, kw, extras):
+    "A run that loses nothing."
+    from defect_nbdev.run import inspect_run
+    m = inspect_run(inspector, a.photos, a.out, extras, a.resume, a.force, _engine(a, extras, kw))
+    print(', '.join(f'{c} {l}' for l, c in m['verdicts'].items() if c) + (f"; other files, passed over: {m['skipped']}" if m['skipped'] else '') + f'   ->  {a.out}/predictions.csv, coco.json')
+    return int(m['failed'] > 0)
+
 def _predict(a):
     from defect_nbdev.inspector import Inspector
     from defect_nbdev.sources import Sources
@@ -253,42 +294,6 @@ def _predict(a):
     if cost := inspector.cost(len(paths) if isinstance(paths, list) else 0): print(cost, file=sys.stderr)
     return _say(inspector.stream(paths), a.photos)
 
-def _run(a, inspector, kw, extras):
-    "A run that loses nothing."
-    from defect_nbdev.run import inspect_run
-    if a.engine == 'local': engine = None
-    else: from defect_nbdev.cluster import RayEngine; engine = RayEngine(a.model, a.out, extras, a.workers, a.address, a.cpus, a.gpus, **kw)
-    m = inspect_run(inspector, a.photos, a.out, extras, a.resume, a.force, engine)
-    print(', '.join(f'{c} {l}' for l, c in m['verdicts'].items() if c) + (f"; other files, passed over: {m['skipped']}" if m['skipped'] else '') + f'   ->  {a.out}/predictions.csv, coco.json')
-    return int(m['failed'] > 0)
-
-def _add_ray(p):
-    g = p.add_argument_group('on many machines (extra scale)')
-    g.add_argument('--engine', choices=('local', 'ray'), default='local', help='what hands out the photos (default local: this process)')
-    g.add_argument('--address', help='of a Ray cluster that runs; auto: the one of this machine (default: a new one on this machine)')
-    g.add_argument('--cpus', type=float, default=1., help='of each worker (default 1)')
-    g.add_argument('--gpus', type=float, default=0., help='of each worker, may be a fraction (default 0)')
-
-def _shap(a):
-    "Other settings of SHAP than the model's own."
-    given = {k: v for k, v in dict(max_evals=a.evals, masker=a.masker).items() if v is not None}
-    if given and a.backend != 'torch': raise UserError('--evals and --masker are for SHAP, which no export can do: leave --backend away.')
-    if given:
-        from defect_nbdev.bundle import load_info
-        if load_info(a.model)['explainer'] != 'shap': raise UserError(f'--evals and --masker are for models that are explained by SHAP, and {a.model} is not: leave them away.')
-    return given
-
-def _line(v): return f'{v.label}  {v.error}' if v.error else f'{v.label}  p={v.p_anomaly:.3f}  {v.path}' + ''.join(f'  box {x0},{y0},{x1},{y1}' for x0, y0, x1, y1 in v.boxes)
-
-def _say(verdicts, sources):
-    n = bad = 0
-    for n, v in enumerate(verdicts, 1):
-        if v.error:
-            bad += 1; print(f'defect: {v.error}', file=sys.stderr)
-        else: print(_line(v), flush=True)
-    if not n: raise UserError(f'{", ".join(sources)} holds no images: check the path.')
-    return 0 if not bad else 2 if bad == n else 1
-
 # %% ../nbs/18_cli.ipynb #3714e9e1
 def _add_watch(verbs):
     p = _verb(verbs, 'watch', _watch, 'inspect a folder that a camera fills, until Ctrl-C', '  defect watch runs/mine inbox/ -o shift --move')
@@ -296,7 +301,7 @@ def _add_watch(verbs):
     p.add_argument('inbox', help='folder that fills')
     p.add_argument('-o', '--out', required=True, help='folder for verdicts.csv; a restart goes on with it')
     p.add_argument('--move', action='store_true', help='move photos to PASS, REVIEW, FAIL and ERROR in that folder')
-    p.add_argument('--settle', type=float, default=2., help='seconds for which a file must not have changed (default 2)')
+    p.add_argument('--settle', type=_positive, default=2., help='seconds for which a file must not have changed (default 2)')
     p.add_argument('--once', action='store_true', help='end when nothing waits any more')
     p.add_argument('--threshold', type=_share, nargs='+', metavar='P', help='as for predict')
     _add_backend(p)

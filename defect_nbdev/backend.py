@@ -27,8 +27,8 @@ def check_backend(name):
 # %% ../nbs/13a_backend.ipynb #a64e64f6
 def load_record(
     path, # A bundle, or the folder of a run
-    kind, # One of `ENGINES`
-)->dict:  # `export.json`: schema, kind, explainer, size, weights_sha256, files, parity, versions
+    kind, # One of ENGINES
+)->dict:  # export.json: schema, kind, explainer, size, weights_sha256, files, parity, versions
     "What is known of an export, checked."
     bundle, info = bundle_of(path), load_info(path); f = bundle/EXPORTS/kind/RECORD; again = f'defect export {path} --to {kind}'
     if not f.is_file(): raise UserError(f'{bundle} was not exported to {kind}: run {again}.')
@@ -45,8 +45,8 @@ def load_record(
 
 # %% ../nbs/13a_backend.ipynb #b46c0b66
 def parity(
-    label,   # good or anomaly, `[n]`
-    p, q,    # Probabilities by PyTorch, by the export, `[n]`
+    label,   # good or anomaly, [n]
+    p, q,    # Probabilities by PyTorch, by the export, [n]
     low, high, # Thresholds: PASS below the first, FAIL from the second on
 )->dict:     # n, p_diff: largest difference; changed: verdicts that differ; lost: anomalies that pass only in the export
     "How far an export agrees."
@@ -56,7 +56,7 @@ def parity(
     return dict(n=len(p), p_diff=float(np.abs(p - q).max(initial=0.)), changed=int((word(p) != word(q)).sum()), lost=int(lost.sum()))
 
 def parity_fault(
-    kind, m,     # One of `ENGINES`; from `parity`, with `heat_r`: correlation of the heatmaps, if known
+    kind, m,     # One of ENGINES; from parity, with heat_r: correlation of the heatmaps, if known
 )->str:          # '' if it holds
     "What is wrong with an export, in words."
     p_diff, share, r = (1., .005, .98) if kind.endswith('int8') else (1e-4, 0., .999)
@@ -101,8 +101,8 @@ def _openvino(file, threads):
     return run
 
 def open_engine(
-    file,         # `model.onnx` or `model.xml`
-    kind=None,    # One of `ENGINES`; None: by the file's ending
+    file,         # model.onnx or model.xml
+    kind=None,    # One of ENGINES; None: by the file's ending
     threads=None, # None: as many as there are cores
 )->Engine:
     "Open an exported graph."
@@ -113,10 +113,10 @@ def open_engine(
 
 # %% ../nbs/13a_backend.ipynb #84e6afa9
 def load_engine(
-    path, kind,     # A bundle, or the folder of a run; one of `ENGINES`
+    path, kind,     # A bundle, or the folder of a run; one of ENGINES
     low, high,      # Thresholds that it will be used with
     threads=None,
-):                  # `Engine`, and its record as from `load_record`
+):                  # Engine, and its record as from load_record
     "The exported model of a bundle, if its verdicts are those of PyTorch at these thresholds."
     r = load_record(path, kind); pr = r['parity']
     if fault := parity_fault(kind, parity(pr['label'], pr['p'], pr['p_exported'], low, high)): raise UserError(f'At these thresholds the export to {kind} does not agree with the model: {fault}. Take another backend, or run defect export {path} --to {kind} again.')

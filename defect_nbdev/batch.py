@@ -29,16 +29,16 @@ def verdict_row(
 CSV_COLUMNS = 'path label verdict p_anomaly n_boxes x0 y0 x1 y1 box_score error'.split()
 
 def csv_row(
-    r,         # From `verdict_row`
+    r,         # From verdict_row
     truth='',  # good, anomaly or empty
-)->list:       # In the order of `CSV_COLUMNS`
+)->list:       # In the order of CSV_COLUMNS
     "One line of `predictions.csv`."
     if r['error']: return [r['path'], truth, r['verdict'], '', '', '', '', '', '', '', r['error']]
     best = [*r['boxes'][0], f"{r['box_scores'][0]:.6f}"] if r['boxes'] else ['']*5
     return [r['path'], truth, r['verdict'], f"{r['p_anomaly']:.6f}", len(r['boxes']), *best, '']
 
 def write_csv(
-    rows,       # Iterable of `verdict_row`s
+    rows,       # Iterable of verdict_rows
     file,
     truth=None, # dict path -> good or anomaly
 ):
@@ -62,7 +62,7 @@ def _coco_boxes(rows):
             yield dict(id=next(n), image_id=i, category_id=1, bbox=[x0, y0, x1-x0, y1-y0], area=(x1-x0)*(y1-y0), iscrowd=0, score=round(s, 6))
 
 def write_coco(
-    rows, # Function that gives an iterable of `verdict_row`s; called twice
+    rows, # Function that gives an iterable of verdict_rows; called twice
     file,
 ):
     "`coco.json`, row by row."
@@ -86,8 +86,8 @@ EXTRAS = dict(overlays=('.png', _overlay), heatmaps=('.npy', _npy), masks=('.png
 def write_extras(
     v:Verdict,
     i,      # Its number, which keeps photos of one name in two folders apart
-    out,    # Folder, or `Place`
-    extras, # Names from `EXTRAS`
+    out,    # Folder, or Place
+    extras, # Names from EXTRAS
 ):
     "The files for one photo."
     for k in extras if not v.error else ():
@@ -100,10 +100,10 @@ def check_extras(extras):
 
 # %% ../nbs/15_batch.ipynb #d6ea3c88
 def write_predictions(
-    verdicts,   # `Verdict`s
-    out,        # Folder for `predictions.csv` and `coco.json`
+    verdicts,   # Verdicts
+    out,        # Folder for predictions.csv and coco.json
     truth=None, # dict path -> good or anomaly
-    extras=(),  # Names from `EXTRAS`: a folder each, with a file for each photo
+    extras=(),  # Names from EXTRAS: a folder each, with a file for each photo
 )->dict:        # Number of PASS, REVIEW, FAIL and ERROR verdicts
     "Write verdicts as tables and pictures."
     check_extras(extras); rows, out = [], Path(out)

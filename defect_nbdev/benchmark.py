@@ -58,7 +58,7 @@ def alternate(
     return pd.DataFrame(rows, columns=['round', 'rival', 'seconds'])
 
 def faster(
-    times, # From `alternate`
+    times, # From alternate
     base,  # Name of the rival that the others are compared with
     n=1,   # Things done in one call, for example photos
 )->pd.DataFrame: # By rival: seconds (median for each thing), low, high (quartiles), ratio (median over rounds of base/rival), ratio_low, ratio_high (smallest, largest)
@@ -180,7 +180,7 @@ def inspection(
     paths,    # Photos; each rival inspects all of them in each round
     engines=tuple(ENGINES), # Exports that the bundle has
     rounds=5,
-)->pd.DataFrame: # As from `faster`
+)->pd.DataFrame: # As from faster
     "From files to probability, heat and boxes."
     net, info = load_bundle(bundle); own = Inspector(bundle); rivals = {}
     if info['explainer'] == 'cam': net = net.to(memory_format=torch.contiguous_format); rivals['plain PyTorch'] = lambda: plain_inspect(net, paths, info['size'])
@@ -194,7 +194,7 @@ def decoding(bundle, paths, rounds=5)->pd.DataFrame:
     return faster(alternate({'inspection': lambda: _run(own, paths), 'decoding alone': lambda: [to_array(squish(read_image(p), size)) for p in paths]}, rounds), 'inspection', len(paths))
 
 # %% ../nbs/16c_benchmark.ipynb #ee550de3
-def heatmaps(bs=4, size=224, rounds=5)->dict: # name -> row of `faster`
+def heatmaps(bs=4, size=224, rounds=5)->dict: # name -> row of faster
     "Cost of heatmaps."
     net, x = defect_net().eval(), torch.rand(bs, 3, size, size).contiguous(memory_format=torch.channels_last)
     def bare():
@@ -296,10 +296,10 @@ def _small(bundle):
 
 # %% ../nbs/16c_benchmark.ipynb #c7e9cbdb
 def benchmark(
-    source=None,   # Labelled photos, as for `samples`; None: drawn parts
-    parts=PARTS,   # Which of `PARTS` and `LONG`
+    source=None,   # Labelled photos, as for samples; None: drawn parts
+    parts=PARTS,   # Which of PARTS and LONG
     rounds=5,
-    engines=tuple(ENGINES), # Exports; () without the extra `export`
+    engines=tuple(ENGINES), # Exports; () without the extra export
     n=16,          # Photos in a round of inspection
     many=10000,    # Photos of the run whose memory is measured
     size=224, patch_size=384, parts_drawn=434,

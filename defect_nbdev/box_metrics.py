@@ -12,8 +12,8 @@ from .boxes import mask_boxes, scale_heat
 
 # %% ../nbs/09b_box_metrics.ipynb #db3517ba
 def box_iou(
-    a, b, # float `[n, 4]`, `[m, 4]`
-)->np.ndarray: # `[n, m]` in 0..1
+    a, b, # float [n, 4], [m, 4]
+)->np.ndarray: # [n, m] in 0..1
     "Area of the intersection over area of the union, each box with each."
     return ops.box_iou(*[torch.as_tensor(np.asarray(o, float)).view(-1, 4) for o in (a, b)]).numpy()
 
@@ -21,18 +21,18 @@ def box_iou(
 TAUS, DELTAS = np.linspace(.01, .99, 99), (.3, .5, .7)
 
 def box_hits(
-    heat, mask,  # float `[H, W]`, bool `[H, W]` with at least one region
-    taus=TAUS, deltas=DELTAS,
+    heat, mask,  # float [H, W], bool [H, W] with at least one region
+    taus=None, deltas=DELTAS, # None: TAUS
     scale=None,  # (cold, hot) for all maps; None, as in the paper: each map's own minimum and maximum
-)->np.ndarray:   # bool `[len(taus), len(deltas)]`
+)->np.ndarray:   # bool [number of taus, number of deltas]
     "Does any box at each tau hit any true box at each delta?"
     h, true = scale_heat(heat, scale), mask_boxes(mask)[0]
-    best = [box_iou(mask_boxes(h >= t)[0], true).max(initial=0) for t in taus]
+    best = [box_iou(mask_boxes(h >= t)[0], true).max(initial=0) for t in (TAUS if taus is None else taus)]
     return np.array(best)[:, None] >= np.array(deltas)
 
 def max_box_acc_v2(
     heats, masks, # Iterables; good parts (mask None or empty) do not count
-    taus=TAUS, deltas=DELTAS, scale=None, # As in `box_hits`
+    taus=None, deltas=DELTAS, scale=None, # As in box_hits
 )->float:         # 0..1; NaN without anomalies
     "MaxBoxAccV2 of Choe et al."
     hits = [box_hits(h, m, taus, deltas, scale) for h, m in zip(heats, masks, strict=True) if m is not None and m.any()]
@@ -40,7 +40,7 @@ def max_box_acc_v2(
 
 # %% ../nbs/09b_box_metrics.ipynb #578ac6b3
 def match_boxes(
-    found, true, # `[n, 4]`, `[m, 4]`
+    found, true, # [n, 4], [m, 4]
     iou=.3,
 )->tuple:        # Numbers of hits, of false boxes, of missed true boxes
     "One-to-one matches of at least this IoU, best pairs first."
@@ -51,7 +51,7 @@ def match_boxes(
     return hits, len(found) - hits, len(true) - hits
 
 def box_prf(
-    counts, # `[n, 3]` of `match_boxes`
+    counts, # [n, 3] of match_boxes
 )->dict:    # precision, recall, f1 in 0..1 (NaN where undefined), and the sums
     "Precision, recall and F1 over all parts."
     tp, fp, fn = map(int, np.sum(np.asarray(counts, int).reshape(-1, 3), 0))

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 # %% ../nbs/06_boxes.ipynb #347320f5
 def scale_heat(
-    heat,       # float `[..., H, W]`, raw
+    heat,       # float [..., H, W], raw
     scale=None, # (cold, hot): values shown as 0 and 1; None: each map's own minimum and maximum
 )->np.ndarray:  # float32, 0..1; a flat map is all 0
     "Bring raw heat to 0..1."
@@ -22,9 +22,9 @@ def scale_heat(
 
 # %% ../nbs/06_boxes.ipynb #f62fef97
 def mask_boxes(
-    mask,       # bool `[H, W]`
+    mask,       # bool [H, W]
     min_area=1, # Regions of fewer pixels are dropped
-):              # int `[n, 4]` boxes xyxy half-open, int `[H, W]` region number of each pixel (box i has number `ids[i]`), `ids`
+):              # int [n, 4] boxes xyxy half-open, int [H, W] region number of each pixel (box i has number ids[i]), ids
     "Bounding boxes of the 8-connected regions of a mask."
     lab, n = ndimage.label(np.asarray(mask, bool), np.ones((3, 3)))
     area = np.bincount(lab.ravel(), minlength=n + 1)
@@ -35,19 +35,19 @@ def mask_boxes(
 
 # %% ../nbs/06_boxes.ipynb #3c44def6
 def erode_heat(
-    heat,  # float `[H, W]`
+    heat,  # float [H, W]
     share, # Of the height and of the width that is taken off on each side; 0: nothing
-):         # float `[H, W]`
+):         # float [H, W]
     "Grey erosion by a rectangle."
     r = [round(share*s) for s in np.shape(heat)]
     return ndimage.minimum_filter(heat, [2*o + 1 for o in r], mode='nearest') if any(r) else heat
 
 # %% ../nbs/06_boxes.ipynb #d863fed7
 def hot_mask(
-    heat,      # float `[H, W]`, scaled
+    heat,      # float [H, W], scaled
     thr,       # Heat that a region's peak must reach
-    grow=None, # Share of its peak down to which a region reaches; None: only to `thr`
-)->np.ndarray: # bool `[H, W]`
+    grow=None, # Share of its peak down to which a region reaches; None: only to thr
+)->np.ndarray: # bool [H, W]
     "Hot regions; cold ones, 0, never count."
     if grow is None: return (heat >= thr) & (heat > 0)
     lab, n = ndimage.label((heat >= grow*thr) & (heat > 0), np.ones((3, 3)))
@@ -60,14 +60,14 @@ def _regions(heat, thr, scale, min_area, grow, erode):
     return h, *mask_boxes(hot_mask(h, thr, grow), min_area if min_area >= 1 else min_area*h.size)
 
 def find_boxes(
-    heat,        # float `[H, W]`, raw
+    heat,        # float [H, W], raw
     thr=.8,      # Share of the scale from which a region is hot; the reference takes .7 to .9
-    scale=None,  # (cold, hot) as in `scale_heat`; None: the map's own minimum and maximum
+    scale=None,  # (cold, hot) as in scale_heat; None: the map's own minimum and maximum
     min_area=4,  # Smallest region, px; below 1: as a share of the picture
-    grow=None,   # As in `hot_mask`
-    erode=0.,    # As in `erode_heat`
+    grow=None,   # As in hot_mask
+    erode=0.,    # As in erode_heat
     single=False,# One box round all hot pixels?
-):               # int `[n, 4]` boxes xyxy half-open; float32 `[n]` scores in 0..1, the mean scaled heat of each region, best first
+):               # int [n, 4] boxes xyxy half-open; float32 [n] scores in 0..1, the mean scaled heat of each region, best first
     "Boxes round the hot regions of a heatmap."
     h, b, lab, ids = _regions(heat, thr, scale, min_area, grow, erode)
     if single and len(b): b, lab, ids = np.array([[*b[:, :2].min(0), *b[:, 2:].max(0)]]), np.isin(lab, ids).astype(int), [1]
@@ -76,7 +76,7 @@ def find_boxes(
     return b[order], score[order]
 
 # %% ../nbs/06_boxes.ipynb #d62b8966
-def find_mask(heat, thr=.8, scale=None, min_area=4, grow=None, erode=0.)->np.ndarray: # bool `[H, W]`
+def find_mask(heat, thr=.8, scale=None, min_area=4, grow=None, erode=0.)->np.ndarray: # bool [H, W]
     "The regions that `find_boxes` frames."
     _, _, lab, ids = _regions(heat, thr, scale, min_area, grow, erode)
     return np.isin(lab, ids)

@@ -34,15 +34,15 @@ def file_key(path): "Path, time and size of a file: another key once the file is
 TURNS = dict(flip=(0, 1), flip_vertical=(0, 2), dihedral=tuple(range(8)))
 
 def turn(
-    x, # `[..., H, W]`
+    x, # [..., H, W]
     k, # 0..7
-):     # `[..., H, W]`, or with bit 2 of k `[..., W, H]`
+):     # [..., H, W], or with bit 2 of k [..., W, H]
     "One of the eight flips and right-angle rotations."
     if k & 4: x = x.transpose(-1, -2)
     return x.flip([d for b, d in ((1, -1), (2, -2)) if k & b])
 
 def turns(
-    aug,  # Names as for `augmentations`, or None
+    aug,  # Names as for augmentations, or None
     size, # Side of the input, or (height, width)
 ):        # List of the turns that it can make, each as likely; None: it does something else
     "The finite set of pictures that an augmentation makes of one, if it is finite."
@@ -116,7 +116,7 @@ def _compute(self:FeatureStore, x):
 @patch
 def __call__(self:FeatureStore,
     items, # Paths, or pairs (path, turn)
-):         # Yields for each, in order, a list of float16 tensors `[C, h, w]`
+):         # Yields for each, in order, a list of float16 tensors [C, h, w]
     items = [(p, 0) if isinstance(p, (str, Path)) else p for p in items]; starts = range(0, len(items), self.bs)
     bar = self.progress and len(starts) > 1 and self.shelf.get(self.shelf.key(*items[-1])) is None
     with ThreadPoolExecutor(1) as pool:
@@ -140,7 +140,7 @@ def _keep(self:FeatureStore, key, maps):
 # %% ../nbs/10a_cache.ipynb #7cf669c5
 class FrozenFeatures(FeatureStore):
     "The prefix's output for each photo."
-    def __call__(self, items)->list: return [m for m, in super().__call__(items)]       # float16 tensors `[C, h, w]`
+    def __call__(self, items)->list: return [m for m, in super().__call__(items)]       # float16 tensors [C, h, w]
     def fill(self, paths):
         "Compute what is missing, as far as the budget goes."
         for _ in super().__call__(paths):
@@ -154,9 +154,9 @@ class CachedParts:
 
 # %% ../nbs/10a_cache.ipynb #906b3d6d
 def cache_text(
-    folder, gb, # As for `FeatureStore`
+    folder, gb, # As for FeatureStore
     n,          # Photos
-    ks=(0,),    # From `turns`
+    ks=(0,),    # From turns
 )->str:
     "Whether frozen features are kept, in one line."
     if not gb: return 'frozen layers are computed in each epoch'

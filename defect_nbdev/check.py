@@ -36,7 +36,7 @@ def _row(path):
 def survey(
     paths,
     progress=True, # Show a bar?
-):                 # DataFrame with a row for each photo; details float32 `[n, 4096]`, NaN where it cannot be read
+):                 # DataFrame with a row for each photo; details float32 [n, 4096], NaN where it cannot be read
     "Read every photo once."
     rows = [_row(p) for p in (progress_bar(paths, leave=False) if progress else paths)]
     looks = np.stack([np.full(4096, np.nan, np.float32) if v is None else v for _, v in rows]) if rows else np.zeros((0, 4096), np.float32)
@@ -46,7 +46,7 @@ def survey(
 NEAR = .9   # Correlation of what is left: changed copies have .95 and more, second photos of a pill .91, different parts of one kind up to .84
 
 def near_copies(
-    looks, # float `[n, d]` from `survey`; rows with NaN are left out
+    looks, # float [n, d] from survey; rows with NaN are left out
     near=NEAR,
 ):         # list of (i, j, correlation), i < j, the most similar first
     "Pairs of photos that show the same part."
@@ -111,8 +111,8 @@ def _masks(t, s, looks, root):
 
 # %% ../nbs/07a_check.ipynb #1144c885
 def told_by(
-    label, # `[n]` of good or anomaly
-    mark,  # `[n]` of anything
+    label, # [n] of good or anomaly
+    mark,  # [n] of anything
     rare=5,# Marks of fewer photos are one
 )->float:
     "Balanced accuracy of guessing the label from a mark, 0.5 (chance) to 1."
@@ -147,9 +147,9 @@ def _too_few(t, s, looks, root):
 FINDERS = (_unreadable, _too_few, _copies, _near, _shortcuts, _poor, _masks)
 
 def check(
-    source,        # Anything that `samples` takes
+    source,        # Anything that samples takes
     progress=True,
-    **kwargs,      # To `samples`: good, group
+    **kwargs,      # To samples: good, group
 )->dict:           # n, labels, defects, sizes, formats, modes, masks, splits: counts; findings: list of dict(kind, text, files)
     "Look at every photo and mask once and say what is wrong."
     t = samples(source, strict=False, **kwargs).reset_index(drop=True)
@@ -161,7 +161,7 @@ def check(
 
 # %% ../nbs/07a_check.ipynb #9466dd6e
 def check_text(
-    c,        # From `check`
+    c,        # From check
     files=3,  # At most so many names for each finding
 )->str:
     "The findings for people."

@@ -27,7 +27,7 @@ class _Judge:
             self.inspector = Inspector(d, **kw)
         self.out, self.extras = out, extras
 
-    def __call__(self, batch): # dict id -> int `[n]`, path -> JSON strings
+    def __call__(self, batch): # dict id -> int [n], path -> JSON strings
         rows = []
         for i, v in zip(batch['id'], self.inspector.stream([json.loads(p) for p in batch['path']])):
             write_extras(v, int(i), self.out, self.extras); rows.append(json.dumps(verdict_row(v) | dict(id=int(i))))
@@ -52,12 +52,12 @@ def _connect(address):
 class RayEngine:
     "Rows of photos, by actors of Ray Data."
     def __init__(self,
-        model, out, extras=(), # As for `inspect_run`
+        model, out, extras=(), # As for inspect_run
         workers=2,      # Actors
-        address=None,   # Of a cluster that runs already (`auto`: the one of this machine); None: a cluster on this machine for this run
+        address=None,   # Of a cluster that runs already (auto: the one of this machine); None: a cluster on this machine for this run
         cpus=1., gpus=0., # Of each actor; may be fractions
         chunk=100_000,  # Photos that are handed to Ray at a time
-        bs=8, **kw,     # To `Inspector`
+        bs=8, **kw,     # To Inspector
     ):
         self.ray, self.bs, self.workers, self.chunk, self.res = _connect(address), bs, workers, chunk, dict(num_cpus=cpus, num_gpus=gpus); b = bundle_of(model)
         self.args = str(out) if is_url(out) else os.path.abspath(out), tuple(extras), max(1, int(cpus)), dict(bs=bs, device=None if gpus else 'cpu', workers=1) | kw, os.getcwd()

@@ -35,10 +35,10 @@ def compare_table(
 
 # %% ../nbs/15a_compare.ipynb #b68462dd
 def compare(
-    old, new, # Folders of runs or bundles, or `Inspector`s
+    old, new, # Folders of runs or bundles, or Inspectors
     t,        # Samples table of parts that neither has learned from
     progress=True,
-)->dict:      # As `compare_table`, with `unreadable`
+)->dict:      # As compare_table, with unreadable
     "Let two models judge the same parts."
     vs = [(o if isinstance(o, Inspector) else Inspector(o)).predict(t.path.tolist(), progress=progress) for o in (old, new)]
     ok = [not v.error for v in vs[0]]
@@ -47,7 +47,7 @@ def compare(
     return compare_table(t[ok].assign(**d)[['path', 'label', 'defect', 'old', 'new', 'p_old', 'p_new']]) | dict(unreadable=len(t) - sum(ok))
 
 def compare_text(
-    c,       # From `compare`
+    c,       # From compare
     most=20, # At most so many parts
 )->str:
     "What changed, for people."

@@ -37,7 +37,7 @@ def _validator():
     return validators.extend(V, type_checker=whole)(MODEL_JSON)
 
 def problem(
-    info, # Content of `model.json`
+    info, # Content of model.json
 )->str:   # Empty where there is none
     "What is wrong with it."
     for e in _validator().iter_errors(info): return f'{e.json_path[2:] or "all of it"}: {e.message[:100]}'
@@ -48,7 +48,7 @@ def problem(
 def _no(x): raise ValueError(f'{x} is no number')
 
 def read_model_json(
-    file, # Path of `model.json`
+    file, # Path of model.json
     newest, # Newest schema that this version understands
 )->dict:
     "`model.json`, checked; a `UserError` says what is wrong with it."

@@ -39,7 +39,7 @@ AUGMENTATIONS = dict(flip=lambda: Flip(), flip_vertical=lambda: Dihedral(p=.5, d
                      shift=lambda: AffineCoordTfm(aff_fs=_shift_mat, pad_mode='border'))
 
 def augmentations(
-    names=None, # `'flip+rotate'` or a list of names from `AUGMENTATIONS`; None or `''`: none
+    names=None, # 'flip+rotate' or a list of names from AUGMENTATIONS; None or '': none
 )->list:        # fastai batch transforms
     "Batch transforms by their names."
     names = [n for n in (names.split('+') if isinstance(names, str) else names or []) if n]
@@ -49,10 +49,10 @@ def augmentations(
 # %% ../nbs/07_data.ipynb #fcc301d1
 def defect_block(
     size=224, # Side of the square input, or (height, width)
-    aug=None, # Names for `augmentations`
+    aug=None, # Names for augmentations
     classes=LABELS, # Good first
-    by='label',     # Column that holds the class: `'label'` or `'defect'`
-)->DataBlock: # For a samples table with its `split` filled
+    by='label',     # Column that holds the class: 'label' or 'defect'
+)->DataBlock: # For a samples table with its split filled
     "How a row of the samples table is read: x is `[3, size, size]` in 0..1, y is 0 (good) or 1 (anomaly), or 1, 2 ... by type of defect."
     return DataBlock(blocks=(ImageBlock(PartImage), CategoryBlock(classes, sort=False)), get_x=ColReader('path'), get_y=ColReader(by),
         splitter=lambda t: (np.flatnonzero(t.split == 'train').tolist(), np.flatnonzero(t.split == 'valid').tolist()),
@@ -60,18 +60,18 @@ def defect_block(
 
 # %% ../nbs/07_data.ipynb #aa1c5140
 def defect_dls(
-    source,     # Samples table, or anything that `samples` takes
+    source,     # Samples table, or anything that samples takes
     size=224,   # Side of the square input, or (height, width)
     bs=10,      # Images in a batch, as in the reference
-    aug=None,   # Names for `augmentations`, for example `'flip+rotate'`
-    test=.2,    # Share set aside by `split`, if the table is not split yet
+    aug=None,   # Names for augmentations, for example 'flip+rotate'
+    test=.2,    # Share set aside by split, if the table is not split yet
     valid=.2,   # Share of the rest that watches the training; 0: none
     seed=0,     # For the split and for the order of the batches
-    by='label', # What is learned: good or anomaly; or `'defect'`: good or the type of defect
-    num_workers=0, # Decoding processes; the cached features of `train` need none
+    by='label', # What is learned: good or anomaly; or 'defect': good or the type of defect
+    num_workers=0, # Decoding processes; the cached features of train need none
     device=None,# None: the GPU if there is one
-    **kwargs,   # To `samples`: good, group
-)->DataLoaders: # With the whole table, test part included, as `dls.table`
+    **kwargs,   # To samples: good, group
+)->DataLoaders: # With the whole table, test part included, as dls.table
     "Training and validation DataLoaders; every training image is used in every epoch."
     t = split(samples(source, **kwargs), test, valid, seed)
     rows = t[t.split != 'test'].reset_index(drop=True)
@@ -83,9 +83,9 @@ def defect_dls(
 
 # %% ../nbs/07_data.ipynb #5b5e8bed
 def class_weights(
-    rule='1:3', # `'good:anomaly'`, `'balanced'`, or two numbers
-    labels=(),  # Labels of the training images, for `balanced`
-)->torch.Tensor:# float32 `[2]`
+    rule='1:3', # 'good:anomaly', 'balanced', or two numbers
+    labels=(),  # Labels of the training images, for balanced
+)->torch.Tensor:# float32 [2]
     "Weights of good and anomaly in the loss."
     if rule == 'balanced':
         n = np.array([list(labels).count(l) for l in LABELS])
@@ -98,8 +98,8 @@ def class_weights(
 # %% ../nbs/07_data.ipynb #c903bef0
 def mean_image(
     t:pd.DataFrame, # Samples table
-    size=224, n=200, # At most `n` images, evenly picked
-)->np.ndarray:      # float32 `[size, size, 3]` in 0..1
+    size=224, n=200, # At most n images, evenly picked
+)->np.ndarray:      # float32 [size, size, 3] in 0..1
     "Mean of the squished images."
     paths = t.path.iloc[np.unique(np.linspace(0, len(t)-1, min(n, len(t))).astype(int))]
     return np.mean([to_array(squish(read_image(p), size)) for p in paths], 0).transpose(1, 2, 0)

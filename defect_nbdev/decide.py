@@ -42,9 +42,9 @@ EPS = 1e-7
 def _logit(p): return logit(np.clip(np.asarray(p, float), EPS, 1 - EPS))
 
 def cuts(
-    y, # bool `[n]`: anomaly?
-    p, # float `[n]`: probability of anomaly
-):     # Ascending `[m]`: thresholds, escapes (anomalies below), overkills (good parts at or above)
+    y, # bool [n]: anomaly?
+    p, # float [n]: probability of anomaly
+):     # Ascending [m]: thresholds, escapes (anomalies below), overkills (good parts at or above)
     "All thresholds that differ, with the counts of what each does wrong."
     y, z = np.asarray(y, bool), _logit(p)
     u = np.r_[_logit(0.) - 1, np.unique(z), _logit(1.) + 1]
@@ -159,8 +159,8 @@ def _promise(d):
 
 # %% ../nbs/12b_decide.ipynb #6e182f64
 def decide(
-    y,                  # bool `[n]`: anomaly?
-    p,                  # float `[n]`: probability of anomaly, of parts that were not trained on
+    y,                  # bool [n]: anomaly?
+    p,                  # float [n]: probability of anomaly, of parts that were not trained on
     max_escape=None,    # Largest share of anomalies that may pass
     max_overkill=None,  # Largest share of good parts that may fail; both given: what lies between is for REVIEW
     cost=None,          # (of an escape, of an overkill): the least mean cost
@@ -169,7 +169,7 @@ def decide(
     review=None,        # Largest share of parts for REVIEW
     prevalence=None,    # Share of anomalies among the parts to come, for costs and review; None: as among these
     confidence=.95,     # Of the promise; None: only what is seen among these parts
-)->dict:                # thresholds (`review`, `fail`), the rule, and what it means in counts, bounds and words
+)->dict:                # thresholds (review, fail), the rule, and what it means in counts, bounds and words
     "Choose thresholds by a rule."
     y, p = np.asarray(y, bool), np.asarray(p, float)
     rules = [max_escape is not None or max_overkill is not None, cost is not None, bool(f1), at is not None]
@@ -189,8 +189,8 @@ def decide(
 
 # %% ../nbs/12b_decide.ipynb #a514b969
 def decision_text(
-    d,     # From `decide`
-    on='', # Which parts they were, as `of the validation part`
+    d,     # From decide
+    on='', # Which parts they were, as of the validation part
 )->str:
     "The decision as a short table."
     n = d['n_good'] + d['n_anomaly']; seen = d['review_good'] + d['review_anomaly']; c = _pct(d['confidence'] or .95)

@@ -34,7 +34,7 @@ def _exchange(store, paths):
 # %% ../nbs/11e_distributed.ipynb #a6546afa
 @contextmanager
 def distributed(
-    learn, # From `defect_learner` or `metric_learner`; the batch size is that of one process
+    learn, # From defect_learner or metric_learner; the batch size is that of one process
 ):
     "Inside the block `learn.fit` trains in all processes that `accelerate launch` began; begun alone, it trains as ever."
     if num_distrib() < 2: yield learn; return

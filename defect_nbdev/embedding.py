@@ -18,10 +18,10 @@ from .images import read_image
 
 # %% ../nbs/16b_embedding.ipynb #93bac0c4
 def tsne(
-    e,       # float `[n, dim]`, unit vectors
+    e,       # float [n, dim], unit vectors
     seed=0,
     perplexity=30, # Neighbours that count; fewer parts, fewer neighbours
-)->np.ndarray: # float `[n, 2]`
+)->np.ndarray: # float [n, 2]
     "t-SNE by cosine distance, the same for the same seed."
     if len(e) < 3: raise UserError(f'{len(e)} parts are too few for t-SNE: give at least 3.')
     return TSNE(2, perplexity=min(perplexity, (len(e) - 1)/3), metric='cosine', init='random', random_state=seed).fit_transform(e)
@@ -34,8 +34,8 @@ def type_colors(t)->dict:
     return {d: PALETTE[i % len(PALETTE)] for i, d in enumerate(['good', *sorted(set(t.defect) - {'good'})])}
 
 def embedding_figure(
-    xy, t,       # float `[n, 2]`; samples table of the same parts
-    colors=None, # From `type_colors`
+    xy, t,       # float [n, 2]; samples table of the same parts
+    colors=None, # From type_colors
     title='', ax=None,
 )->Figure:
     "Colour: type of defect; circle: good, triangle: anomaly; with a dark rim: test part."
@@ -76,9 +76,9 @@ def _mark(x, y, r, side, W, H, c):
 
 # %% ../nbs/16b_embedding.ipynb #6a1c1f10
 def neighbours(
-    e, t,  # float `[n, dim]`; samples table with splits train and test
+    e, t,  # float [n, dim]; samples table with splits train and test
     k=5,
-)->pd.DataFrame: # Test rows with columns `said` (type) and `right` (bool)
+)->pd.DataFrame: # Test rows with columns said (type) and right (bool)
     "k-NN on the sphere: each test part takes the type of most of its k nearest training parts."
     tr, te = (t.split != 'test').values, (t.split == 'test').values
     knn = KNeighborsClassifier(min(k, tr.sum()), metric='cosine').fit(e[tr], t.defect[tr])

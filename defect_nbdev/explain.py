@@ -27,10 +27,10 @@ def evaluating(net):
 
 # %% ../nbs/12_explain.ipynb #087b5987
 def cam(
-    net,  # A `DefectNet` without the extra max pooling, or with it, as the reference does
-    x,    # float `[B, 3, H, W]` in 0..1; with `features=True` the prefix's output `[B, C, h, w]`
+    net,  # A DefectNet without the extra max pooling, or with it, as the reference does
+    x,    # float [B, 3, H, W] in 0..1; with features=True the prefix's output [B, C, h, w]
     features=False,
-):        # Anomaly logit `[B]`, raw heat `[B, h, w]` at the resolution of the last convolution
+):        # Anomaly logit [B], raw heat [B, h, w] at the resolution of the last convolution
     "Class activation map of the anomaly logit, in one forward pass."
     with torch.inference_mode(), evaluating(net):
         a = net.tail(x if features else net.frozen_features(x))
@@ -58,9 +58,9 @@ def _watch(net, names):
 # %% ../nbs/12_explain.ipynb #074d0090
 def gradients(
     net, x,
-    names,         # Layers, as for `layer`; one name or several
+    names,         # Layers, as for layer; one name or several
     features=False,# Is x the prefix's output?
-):                 # Anomaly logit `[B]`; for each layer its output and the gradient of the logit, `[B, C, h, w]` both
+):                 # Anomaly logit [B]; for each layer its output and the gradient of the logit, [B, C, h, w] both
     "Outputs of layers, and how the anomaly logit changes with them."
     names = [names] if isinstance(names, str) or names is None else list(names)
     with torch.enable_grad(), evaluating(net), _watch(net, names) as kept:      # also where the caller has switched gradients off
@@ -87,7 +87,7 @@ def occlusion(
     net, x,
     side=32, stride=16, # Of the square, px
     bs=32,
-):                      # Anomaly logit `[B]`, heat `[B, H, W]`
+):                      # Anomaly logit [B], heat [B, H, W]
     "Fall of the anomaly logit when a square takes the image's mean colour."
     B, _, H, W = x.shape
     at = [(i, j) for i in range(0, max(H - side, 0) + stride, stride) for j in range(0, max(W - side, 0) + stride, stride)]
@@ -108,8 +108,8 @@ def _hide(net, x, logit, at, side, heat):
 def _resize(h, size): return F.interpolate(h[:, None], tuple(size), mode='bilinear', align_corners=False)[:, 0]
 
 def fuse(
-    maps, # List of heats `[B, h, w]`, of any sizes; negative heat counts as none
-):        # `[B, h, w]` at the largest size
+    maps, # List of heats [B, h, w], of any sizes; negative heat counts as none
+):        # [B, h, w] at the largest size
     "Geometric mean of maps, each relative to its mean."
     size = max((m.shape[-2:] for m in maps), key=lambda s: s[0]*s[1])
     rel = [_resize(F.relu(m), size) for m in maps]
@@ -120,12 +120,12 @@ METHODS = ['cam', *GRADIENT_METHODS, 'cam*layercam', 'occlusion', 'shap', 'patch
 SLOW = ('occlusion', 'shap')          # hundreds of passes for each photo
 
 def heatmap(
-    net, x,        # A `DefectNet`, `MetricNet` or `PatchNet`; float `[B, 3, H, W]` in 0..1
-    method=None,   # One of `METHODS`, or `'grad-cam:NAME'` for any class of the package grad-cam (extra `gradcam`); None: the net's own: cam, gradcam or patch
+    net, x,        # A DefectNet, MetricNet or PatchNet; float [B, 3, H, W] in 0..1
+    method=None,   # One of METHODS, or 'grad-cam:NAME' for any class of the package grad-cam (extra gradcam); None: the net's own: cam, gradcam or patch
     layer=None,    # Name of a layer, or several that are fused; None: the last; not for cam and occlusion
     features=False,# Is x the prefix's output?
-    **kwargs,      # To `occlusion` or `shap_heat`
-):                 # Anomaly logit `[B]`, raw heat `[B, h, w]` at the layer's resolution
+    **kwargs,      # To occlusion or shap_heat
+):                 # Anomaly logit [B], raw heat [B, h, w] at the layer's resolution
     "Logit and raw heat by the named method."
     own = net.explainer; method = method or own
     if method not in (*SLOW, own) and 'patch' in (own, method): raise UserError(f'This network gives the heat {own} and not {method}: choose {own}, occlusion or shap.')
@@ -150,8 +150,8 @@ def _slow(net, x, method, features, kwargs):
 # %% ../nbs/12_explain.ipynb #065ad625
 def gradient_maps(
     net, x,
-    wanted, # dict name -> (one of `GRADIENT_METHODS`, layer or list of layers that are fused)
-):          # Anomaly logit `[B]`, dict name -> raw heat `[B, h, w]`
+    wanted, # dict name -> (one of GRADIENT_METHODS, layer or list of layers that are fused)
+):          # Anomaly logit [B], dict name -> raw heat [B, h, w]
     "Several heatmaps of the same images from one forward and one backward pass."
     if bad := [m for m, _ in wanted.values() if m not in GRADIENT_METHODS]: raise UserError(f'There is no gradient method {bad[0]!r}: choose from {", ".join(GRADIENT_METHODS)}.')
     wanted = {k: (GRADIENT_METHODS[m], [l] if isinstance(l, str) else l) for k, (m, l) in wanted.items()}
@@ -178,18 +178,18 @@ def _first(out): return out.sum()
 
 # %% ../nbs/12_explain.ipynb #26d394a4
 def upsample(
-    heat, # float `[h, w]`, array or tensor
+    heat, # float [h, w], array or tensor
     size, # (H, W) of the original photo
-)->np.ndarray: # float32 `[H, W]`, raw
+)->np.ndarray: # float32 [H, W], raw
     "Bilinear interpolation to the size of the photo."
     t = torch.as_tensor(np.asarray(heat.cpu() if isinstance(heat, torch.Tensor) else heat), dtype=torch.float32)[None, None]
     return F.interpolate(t, tuple(size), mode='bilinear', align_corners=False)[0, 0].numpy()
 
 # %% ../nbs/12_explain.ipynb #d29ef9fb
 def heat_scale(
-    peaks, # float `[n]`: hottest value of each part, raw
-    y,     # bool `[n]`: anomaly?
-)->tuple:  # (cold, hot) for `scale_heat`
+    peaks, # float [n]: hottest value of each part, raw
+    y,     # bool [n]: anomaly?
+)->tuple:  # (cold, hot) for scale_heat
     "Cold and hot ends from parts with known labels."
     peaks, y = np.asarray(peaks, float), np.asarray(y, bool)
     cold = float(np.quantile(peaks[~y], .95)) if (~y).any() else float(peaks.min())
@@ -199,7 +199,7 @@ def heat_scale(
 
 # %% ../nbs/12_explain.ipynb #0d875fad
 def fit_heat_scale(
-    learn,        # A fitted `DefectLearner`, or a `PatchLearner`, whose heat has a scale of its own
+    learn,        # A fitted DefectLearner, or a PatchLearner, whose heat has a scale of its own
     n=200,        # At most this many parts
 )->tuple:         # None for heat that takes hundreds of passes: each part has a scale of its own
     "`heat_scale` on the validation parts, or on the training parts if there are none."

@@ -23,8 +23,8 @@ from .samples import samples
 
 # %% ../nbs/15b_export.ipynb #87dd6f5e
 def known_photos(
-    info,        # `model.json`
-    source=None, # Anything that `samples` takes; None: where the training found its photos
+    info,        # model.json
+    source=None, # Anything that samples takes; None: where the training found its photos
     n=300,       # At most so many, as many of each label as its share
 ):               # Samples table
     "Photos of the training and validation parts."
@@ -49,8 +49,8 @@ def _quiet():
     finally: logging.disable(level)
 
 def write_onnx(
-    net, size, file,     # From `load_bundle`; side of the input, or (height, width); where to
-    temperature=1., method=None, layer=None, # As for `VerdictGraph`
+    net, size, file,     # From load_bundle; side of the input, or (height, width); where to
+    temperature=1., method=None, layer=None, # As for VerdictGraph
     about=None,          # dict: what the file says of itself
 ):
     "An ONNX graph: `images` float32 `[B, 3, H, W]` in 0..1 to `probability` `[B]` and `heatmap` `[B, h, w]`, for any B."
@@ -67,9 +67,9 @@ def _only_eyes(ov_model):
     return [o.friendly_name for o in ov_model.get_ops() if o.get_type_name() == 'ConvolutionBackpropData' or o.get_type_name() in ('Convolution', 'GroupConvolution') and o.input(1).get_partial_shape()[1].get_length() == 1]    # one input channel: it smooths
 
 def write_openvino(
-    onnx_file, file,  # From `write_onnx`; `model.xml`
+    onnx_file, file,  # From write_onnx; model.xml
     photos=None,      # 8-bit integers, calibrated on these; None: fp32
-    load=None,        # Function that makes float32 `[1, 3, H, W]` of one of them
+    load=None,        # Function that makes float32 [1, 3, H, W] of one of them
     about=None,
 ):
     "OpenVINO's own format; with 8-bit integers in the convolutions of the backbone and nowhere else."
@@ -104,13 +104,13 @@ def _compare(i, engine, batches, bar):
 # %% ../nbs/15b_export.ipynb #b543aa4d
 def export_bundle(
     path,           # A bundle, or the folder of a run
-    kind,           # One of `ENGINES`
+    kind,           # One of ENGINES
     photos=None,    # Where the photos lie that it was trained from; None: where they lay
     n=300,          # At most so many are compared, and calibrated on
     explainer=None, # Another heat than the model's own: cam, gradcam, layercam, hirescam, gradcam++
     layer=None,     # Its layer
     bar=True,
-)->dict:            # The record, as from `load_record`
+)->dict:            # The record, as from load_record
     "Export a model into its bundle, if its answers are the model's."
     if kind not in ENGINES: raise UserError(f'A model cannot be exported to {kind!r}: choose from {", ".join(ENGINES)}.')
     with no_telemetry():

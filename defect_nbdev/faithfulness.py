@@ -30,9 +30,9 @@ def _probabilities(net, xs):
     with torch.inference_mode(), evaluating(net): return torch.cat([anomaly_probability(net(b)) for b in xs.split(16)]).cpu().numpy()
 
 def deletion_insertion(
-    net, x,         # A `DefectNet`; float `[3, H, W]` in 0..1
-    heat,           # float `[h, w]`
-    baseline='blur',# One of `BASELINES`
+    net, x,         # A DefectNet; float [3, H, W] in 0..1
+    heat,           # float [h, w]
+    baseline='blur',# One of BASELINES
     steps=20,
 ):                  # Areas under both curves of the anomaly probability, in 0..1; lower is better, higher is better
     "Deletion and insertion AUC of one heatmap."
@@ -45,7 +45,7 @@ def deletion_insertion(
 
 # %% ../nbs/12a_faithfulness.ipynb #2680538b
 def inversion(
-    net, x, heat,   # As for `deletion_insertion`
+    net, x, heat,   # As for deletion_insertion
     baseline='blur', steps=10,
 )->float:           # -1..1; above 0: inverted
     "Deletion AUC of the heat, minus that of the heat upside down."
@@ -55,10 +55,10 @@ def inversion(
 _AROUND = [(dy, dx, 1/6 if 0 in (dy, dx) else 1/12) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
 
 def impute(
-    x,       # float `[3, H, W]`
-    missing, # bool `[H, W]`
+    x,       # float [3, H, W]
+    missing, # bool [H, W]
     noise=.01, seed=0,
-):           # float `[3, H, W]`
+):           # float [3, H, W]
     "Fill missing pixels by noisy linear imputation."
     H, W = missing.shape; m = np.asarray(missing); num = np.full((H, W), -1); num[m] = np.arange(m.sum())
     ys, xs = np.nonzero(m); img = x.cpu().numpy(); known = np.zeros((len(ys), 3)); total = np.zeros(len(ys)); links = []

@@ -66,8 +66,8 @@ def latest(f): "The last word about each photo."; return f.drop_duplicates('sha2
 # %% ../nbs/04a_feedback.ipynb #ba0315b3
 def with_feedback(
     t:pd.DataFrame, # Samples table
-    f:pd.DataFrame, # From `read_feedback`
-)->pd.DataFrame:    # With the column `corrected`
+    f:pd.DataFrame, # From read_feedback
+)->pd.DataFrame:    # With the column corrected
     "The table with the last word about each photo."
     last, sha = latest(f).set_index('sha256'), pd.Series([sha256(p) for p in t.path], index=t.index)
     hit = sha.isin(last.index); t = t.assign(corrected=hit.values)
@@ -83,9 +83,9 @@ def _type(label, defect): return label if label == 'good' or not defect else def
 
 # %% ../nbs/04a_feedback.ipynb #f1c881a0
 def split_with_feedback(
-    t,  # From `with_feedback`
+    t,  # From with_feedback
     test=.2, seed=0,
-)->pd.DataFrame: # With `split` filled
+)->pd.DataFrame: # With split filled
     "Set a test part aside that holds no corrected part and no twin of one."
     base = split(t[~t.corrected], test, 0., seed)
     out = pd.concat([base, t[t.corrected].assign(split='train')], ignore_index=True)

@@ -26,7 +26,7 @@ def _order(verdicts, truths, n):
 
 # %% ../nbs/16_figures.ipynb #57dfdea5
 def contact_sheet(
-    verdicts,    # `Verdict`s
+    verdicts,    # Verdicts
     truths=None, # good or anomaly for each; None: unknown
     n=24,        # At most this many parts
     cols=4, side=1.5,
@@ -43,7 +43,7 @@ def contact_sheet(
 
 # %% ../nbs/16_figures.ipynb #65201edb
 def confusion_figure(
-    m:dict, # From `image_metrics`
+    m:dict, # From image_metrics
     ax=None,
 )->Figure:
     "What the parts are, and what was said: two by two, or by three where some went to review."
@@ -61,7 +61,7 @@ def confusion_figure(
 def _axis(ax, size=(3.4, 2.6)): return plt.subplots(figsize=size, layout='constrained')[1] if ax is None else ax
 
 def escape_overkill_figure(
-    y, p,      # bool `[n]`: anomaly?; float `[n]`: probability of anomaly
+    y, p,      # bool [n]: anomaly?; float [n]: probability of anomaly
     at=(),     # Thresholds to mark
     points=(), # Other models to mark: (escape, overkill, name)
     ax=None,
@@ -120,8 +120,8 @@ def learning_figure(
 
 # %% ../nbs/16_figures.ipynb #e1a2aadf
 def type_table(
-    defect, # `[n]` types, `good` for good parts
-    label,  # `[n]` PASS, REVIEW or FAIL
+    defect, # [n] types, good for good parts
+    label,  # [n] PASS, REVIEW or FAIL
 )->list:    # Rows (type, PASS, REVIEW, FAIL, n): good first, then by the share that passes
     "Verdicts for each type of defect."
     rows = {}

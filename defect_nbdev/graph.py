@@ -27,7 +27,7 @@ def _max_pool_backward(x, y, g):
 # %% ../nbs/12c_graph.ipynb #5b5367b8
 def layer_backward(
     m,    # A layer of a VGG: convolution, ReLU, 2 x 2 max pooling
-    x, y, # Its input and output, `[B, C, h, w]`
+    x, y, # Its input and output, [B, C, h, w]
     g,    # Gradient of the output
 ):        # Gradient of the input
     "Backward through one layer, in forward operations."
@@ -65,9 +65,9 @@ def _metric_backward(net, a):
 class VerdictGraph(nn.Module):
     "Images in, probability and heat out, in forward operations alone."
     def __init__(self,
-        net,            # A `DefectNet`, `MetricNet` or `PatchNet`
+        net,            # A DefectNet, MetricNet or PatchNet
         temperature=1., # The logit is divided by it
-        method=None,    # cam, patch, or one of `GRADIENT_METHODS`; None: the net's own
+        method=None,    # cam, patch, or one of GRADIENT_METHODS; None: the net's own
         layer=None,     # Name of a layer; None: the last
     ):
         super().__init__(); self.net, self.temperature, self.method = net.eval().requires_grad_(False), temperature, method or net.explainer
@@ -79,7 +79,7 @@ class VerdictGraph(nn.Module):
             self.body = nn.ModuleList([*net.prefix, *net.tail]); find_layer(net, layer)      # says which layers there are
             self.at = net.names[layer.replace('-', '_') if layer else list(net.names)[-1]]
 
-    def forward(self, images): # float `[B, 3, H, W]` in 0..1 -> probability `[B]`, heat `[B, h, w]`
+    def forward(self, images): # float [B, 3, H, W] in 0..1 -> probability [B], heat [B, h, w]
         logit, heat = self.net.explain(images) if self.method == 'patch' else self._explain(images)
         return torch.sigmoid(logit/self.temperature), heat
 

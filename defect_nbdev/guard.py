@@ -18,7 +18,7 @@ class UserError(Exception):
 # %% ../nbs/00_guard.ipynb #19acc493
 def need(
     module, # Name to import
-    extra,  # The extra in `settings.ini` that installs it
+    extra,  # The extra in settings.ini that installs it
 ):          # The imported module
     "Import `module`, or say which extra installs it."
     try: return import_module(module)
@@ -50,7 +50,7 @@ def _umask():
 # %% ../nbs/00_guard.ipynb #d517c06f
 def check_folder(
     path,       # Where a folder shall be written
-    mine,       # A file that a folder made by the same code holds, for example `model.json`
+    mine,       # A file that a folder made by the same code holds, for example model.json
     force=True, # May an older folder of the same kind be replaced?
 ):
     "Refuse a `path` that exists and is not a folder holding the file `mine`, or that may not be replaced."
@@ -73,7 +73,7 @@ def _swap(new, path):
 @contextmanager
 def new_folder(
     path,       # Where the finished folder shall lie
-    mine,       # A file that a folder made by the same code holds, for example `model.json`
+    mine,       # A file that a folder made by the same code holds, for example model.json
     force=True, # Replace an older folder of the same kind?
 ):              # A temporary folder to fill
     "Fill a temporary folder that takes the name `path` when the block ends without an error."

@@ -56,7 +56,7 @@ warnings.filterwarnings('ignore', module=r'PIL\.')     # Pillow warns of odd met
 def is_url(s)->bool: "Is it an address such as `s3://bucket/folder`, and no local path?"; return '://' in str(s)
 
 def file_system(
-    url, # For example `s3://bucket/folder`
+    url, # For example s3://bucket/folder
 ):       # The file system, and the path in it
     "Where a URL points, by `fsspec`."
     try: return need('fsspec', 'scale').core.url_to_fs(url)
@@ -92,7 +92,7 @@ def _from_array(a):
 
 # %% ../nbs/02_images.ipynb #3ccacedd
 def read_image(
-    src, # Path, PIL image, or array `[H, W]` or `[H, W, 3]` (uint8, uint16, or float in 0..1)
+    src, # Path, PIL image, or array [H, W] or [H, W, 3] (uint8, uint16, or float in 0..1)
 )->Image.Image: # RGB, upright
     "Read any image as upright 8-bit RGB; the first picture of an animation."
     if isinstance(src, np.ndarray): return _from_array(src)
@@ -109,13 +109,13 @@ def squish(
 
 def to_array(
     img:Image.Image, # RGB
-)->np.ndarray:       # float32 `[3, H, W]` in 0..1
+)->np.ndarray:       # float32 [3, H, W] in 0..1
     "Pixels as the network takes them."
     return np.asarray(img, np.float32).transpose(2, 0, 1)/255
 
 def stack_images(
     images, # Iterable of RGB images
-    size=224, # As in `squish`
-)->np.ndarray: # float32 `[n, 3, H, W]` in 0..1
+    size=224, # As in squish
+)->np.ndarray: # float32 [n, 3, H, W] in 0..1
     "A batch of squished images."
     return np.stack([to_array(squish(im, size)) for im in images])

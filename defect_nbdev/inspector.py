@@ -36,9 +36,9 @@ class Verdict:
     threshold: float = .5     # From which probability on a part fails
     review: float = .5        # From which probability on it does not pass
     size: tuple = (0, 0)      # (height, width) of the photo, px
-    raw: np.ndarray = field(default=None, repr=False) # float32 `[h, w]` heat as the network made it
+    raw: np.ndarray = field(default=None, repr=False) # float32 [h, w] heat as the network made it
     scale: tuple = field(default=None, repr=False)    # (cold, hot) for showing the heat
-    box: dict = field(default_factory=dict, repr=False) # Settings of `find_boxes`
+    box: dict = field(default_factory=dict, repr=False) # Settings of find_boxes
     error: str = ''           # Why there is no verdict
     photo: Image.Image = field(default=None, repr=False) # The photo, if it came from memory
 
@@ -124,11 +124,11 @@ def _repr_png_(self:Verdict):
 class Inspector:
     "Photos in, `Verdict`s out."
     def __init__(self,
-        model,          # Folder of a run or of its bundle, or a fitted `DefectLearner` or `PatchLearner`
+        model,          # Folder of a run or of its bundle, or a fitted DefectLearner or PatchLearner
         threshold=None, # Probability from which a part fails, or (pass below, fail from); None: the model's own
         bs=8,           # Photos in a batch
         device=None,    # None: the GPU if there is one
-        backend='torch',# One of `backend.BACKENDS`; others than torch need an export
+        backend='torch',# One of backend.BACKENDS; others than torch need an export
         workers=2,      # Threads that decode photos ahead
         **explain,      # Other settings of the explainer than the model's own: for SHAP max_evals, masker
     ):
@@ -159,7 +159,7 @@ def _open_engine(self:Inspector, model):
 class _Photo:
     path: str = ''
     size: tuple = (0, 0)
-    x: np.ndarray = None      # float32 `[3, h, w]`
+    x: np.ndarray = None      # float32 [3, h, w]
     photo: Image.Image = None # If it came from memory
     error: str = ''
 
@@ -227,7 +227,7 @@ def stream(self:Inspector, paths):
 
 # %% ../nbs/14_inspector.ipynb #0da3722f
 def list_images(
-    source, # As for `Sources`
+    source, # As for Sources
 )->list:    # Paths, sorted within each folder
     "All image files that are meant."
     found = list(Sources(source))
@@ -239,7 +239,7 @@ def list_images(
 def predict(self:Inspector,
     source,        # A path, PIL image or array; a folder; or a list of them
     progress=True, # Show a progress bar for many?
-):                 # A `Verdict` for one photo, else a list
+):                 # A Verdict for one photo, else a list
     "Inspect one photo or many."
     one = isinstance(source, (Image.Image, np.ndarray)) or (isinstance(source, (str, Path)) and not Path(source).is_dir())
     if one:

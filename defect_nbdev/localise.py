@@ -27,7 +27,7 @@ from .train import defect_learner
 # %% ../nbs/14a_localise.ipynb #011ef686
 def read_mask(
     path, # A mask's file, or '' for a good part
-):        # bool `[H, W]`, None for a good part
+):        # bool [H, W], None for a good part
     "True where the mask is brighter than half of its maximum."
     if not path: return None
     try: m = np.asarray(Image.open(path).convert('L'))
@@ -38,8 +38,8 @@ def read_mask(
 @dataclass
 class Fitted:
     "Heatmap methods, fitted."
-    call: object # Function from paths to (logit `[B]`, dict name -> heat `[B, h, w]`)
-    boxes: dict  # Name -> settings of `find_boxes`
+    call: object # Function from paths to (logit [B], dict name -> heat [B, h, w])
+    boxes: dict  # Name -> settings of find_boxes
     learn: object = None # The learner
 
 def patch_method(f, store=None, bar=False, **kwargs):
@@ -67,9 +67,9 @@ def gap_methods(f, store=None, bar=False, epochs=10, maps=GAP_MAPS, **kwargs):
 
 # %% ../nbs/14a_localise.ipynb #0d8e9263
 def heats(
-    fit, # `Fitted`
+    fit, # Fitted
     paths, bs=4,
-):       # float `[n]` probabilities; dict name -> list of float32 `[h, w]`
+):       # float [n] probabilities; dict name -> list of float32 [h, w]
     "Heat of photos, as the methods give it."
     p, out = [], {k: [] for k in fit.boxes}
     for i in range(0, len(paths), bs):
@@ -81,8 +81,8 @@ def heats(
 # %% ../nbs/14a_localise.ipynb #92fe6d11
 def localisation(
     t,       # Test part of a samples table, with masks
-    p, heat, # Probabilities; heat `[h, w]` of each part, any size
-    box,     # Settings of `find_boxes`
+    p, heat, # Probabilities; heat [h, w] of each part, any size
+    box,     # Settings of find_boxes
     thr=.5,  # Parts with a lower probability pass and have no boxes
 )->dict:
     "Every measure of heat and boxes over parts with masks."
@@ -103,11 +103,11 @@ def localisation(
 # %% ../nbs/14a_localise.ipynb #fd9a84d8
 def localise_folds(
     t,          # Samples table with masks
-    methods,    # `patch_method` or `gap_methods`
+    methods,    # patch_method or gap_methods
     k=5, seed=0,
-    store=None, # Shared by the folds: `RawPatches` or `FrozenFeatures`
-    keep=None,  # Called with (fold, `Fitted`, test table, p, heats) after each fold
-    **kwargs,   # To `methods`
+    store=None, # Shared by the folds: RawPatches or FrozenFeatures
+    keep=None,  # Called with (fold, Fitted, test table, p, heats) after each fold
+    **kwargs,   # To methods
 )->pd.DataFrame:# One row for each method and fold
     "Fit k times; score heat and boxes of parts that were not seen."
     rows = []
@@ -123,7 +123,7 @@ def localise_folds(
 
 # %% ../nbs/14a_localise.ipynb #69365845
 def fold_table(
-    r,  # From `localise_folds`, of one data set
+    r,  # From localise_folds, of one data set
     keys=('pixel_auroc', 'aupro', 'max_box_acc', 'pointing', 'box_f1_30', 'good_boxed', 'balanced_accuracy'),
 )->pd.DataFrame: # 'mean +- standard deviation' of the folds
     "Mean and spread over folds, a line a method."

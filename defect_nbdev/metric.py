@@ -22,8 +22,8 @@ def fixed_scale(
     return math.sqrt(2)*math.log(n - 1)
 
 def dynamic_scale(
-    cos, # float `[B, C]`: cosines of the angles to each class
-    y,   # int `[B]`: own class
+    cos, # float [B, C]: cosines of the angles to each class
+    y,   # int [B]: own class
     s,   # Scale of the step before
 )->float:
     "AdaCos' dynamic scale of one batch."
@@ -59,8 +59,8 @@ class MetricNet(DefectNet):
         dim=512,    # Numbers in an embedding
         grid=1,     # Fields of the average pooling, along each side
         dropout=.5,
-        scale=None, # Of the cosines; None: the larger of `fixed_scale` and `scale_floor`
-        **kwargs,   # To `DefectNet`: frozen, stats
+        scale=None, # Of the cosines; None: the larger of fixed_scale and scale_floor
+        **kwargs,   # To DefectNet: frozen, stats
     ):
         super().__init__(backbone, **kwargs)
         if len(classes) < 2 or classes[0] != 'good': raise UserError(f'The classes are good and at least one other, not {", ".join(classes)}.')
@@ -78,8 +78,8 @@ class MetricNet(DefectNet):
 
 # %% ../nbs/08b_metric.ipynb #79682c73
 def metric_net(
-    backbone='vgg16', weights='imagenet', # As for `defect_net`
-    **kwargs, # To `MetricNet`
+    backbone='vgg16', weights='imagenet', # As for defect_net
+    **kwargs, # To MetricNet
 )->MetricNet:
     "A `MetricNet` with pretrained convolutions."
     return fill_net(MetricNet, backbone, weights, **kwargs)
@@ -91,11 +91,11 @@ LOSSES = ['adacos', 'adacos-fixed', *MARGINS]
 class MetricLoss(nn.Module):
     "Weighted cross-entropy over logits of a `CosineHead`; margins and the scale's steps while it trains."
     def __init__(self,
-        head,           # The net's `CosineHead`
-        kind='adacos',  # One of `LOSSES`
+        head,           # The net's CosineHead
+        kind='adacos',  # One of LOSSES
         weight=(1., 3.),# Of good, and of every other class
         margin=None,    # None: as in the papers, 28.6 degrees, 0.35, 4
-        floor=None,     # Of AdaCos' scale; None: `scale_floor`; 0: the paper's form
+        floor=None,     # Of AdaCos' scale; None: scale_floor; 0: the paper's form
     ):
         super().__init__()
         if kind not in LOSSES: raise UserError(f'There is no metric loss {kind!r}: choose from {", ".join(LOSSES)}.')

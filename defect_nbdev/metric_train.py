@@ -15,14 +15,14 @@ from .train import DefectLearner, learner_of
 
 # %% ../nbs/11c_metric_train.ipynb #8d5a1e83
 def metric_learner(
-    dls,                # From `defect_dls`, with `by='defect'` where types of defects are known
-    backbone='vgg16', weights='imagenet', # As in `metric_net`
-    loss='adacos',      # One of `metric.LOSSES`
-    margin=None,        # As in `MetricLoss`
-    weight='1:3',       # Class weights good:anomaly, or `'balanced'`
-    dim=512, grid=1, dropout=.5, scale=None, frozen=None, # To `MetricNet`
+    dls,                # From defect_dls, with by='defect' where types of defects are known
+    backbone='vgg16', weights='imagenet', # As in metric_net
+    loss='adacos',      # One of metric.LOSSES
+    margin=None,        # As in MetricLoss
+    weight='1:3',       # Class weights good:anomaly, or 'balanced'
+    dim=512, grid=1, dropout=.5, scale=None, frozen=None, # To MetricNet
     lr=1e-3,            # Of Adam, constant
-    stop=None, **kwargs,# To `learner_of`
+    stop=None, **kwargs,# To learner_of
 )->DefectLearner:
     "A `MetricNet` ready to `fit`."
     set_seed(dls.seed)
@@ -33,10 +33,10 @@ def metric_learner(
 
 # %% ../nbs/11c_metric_train.ipynb #e4430bb4
 def embeddings(
-    net, paths, # A `MetricNet`
+    net, paths, # A MetricNet
     size,       # Side of the input, or (height, width)
-    store=None, # `FrozenFeatures` that may hold the photos already
-)->np.ndarray:  # float32 `[n, dim]`, unit vectors
+    store=None, # FrozenFeatures that may hold the photos already
+)->np.ndarray:  # float32 [n, dim], unit vectors
     "Where photos lie on the sphere."
     store = (store or FrozenFeatures(net.eval(), size, progress=False)).use(net.eval(), size)
     with torch.inference_mode(): out = [net.embedding(torch.stack(store(list(paths[i:i+32]))).to(net.mean.device).float()).cpu() for i in range(0, len(paths), 32)]

@@ -22,10 +22,10 @@ def wilson(
 
 # %% ../nbs/09_metrics.ipynb #efe48952
 def image_metrics(
-    y,      # int or bool `[n]`: 1 for anomaly
-    p,      # float `[n]`: probability of anomaly
+    y,      # int or bool [n]: 1 for anomaly
+    p,      # float [n]: probability of anomaly
     thr=.5, # At or above it a part fails
-    review=None, # From here on up to `thr` a person looks; None: nobody does
+    review=None, # From here on up to thr a person looks; None: nobody does
 )->dict:    # Rates in 0..1; NaN where a class is missing; counts as int; intervals as pairs
     "Accuracy, balanced accuracy, AUROC, AP, F1 and its maximum, escape and overkill with Wilson intervals, confusion counts."
     y, p = np.asarray(y, bool), np.asarray(p, float)
@@ -45,7 +45,7 @@ def _f1_max(y, p):
 
 # %% ../nbs/09_metrics.ipynb #3b1b4f70
 def metrics_text(
-    m:dict, # From `image_metrics`
+    m:dict, # From image_metrics
 )->str:
     "The result as a short table."
     pct = lambda v: '-' if np.isnan(v) else f'{100*v:.1f} %'
@@ -59,8 +59,8 @@ def metrics_text(
 
 # %% ../nbs/09_metrics.ipynb #973bb5af
 def fold_summary(
-    ms:list, # One `image_metrics` dict a fold
-)->dict:     # name -> dict(mean, std, n); `escape` and `overkill` also pooled: count, of, rate, interval
+    ms:list, # One image_metrics dict a fold
+)->dict:     # name -> dict(mean, std, n); escape and overkill also pooled: count, of, rate, interval
     "Mean and sample standard deviation over folds."
     keys = ('accuracy', 'balanced_accuracy', 'auroc', 'ap', 'f1', 'f1_max', 'escape', 'overkill')
     s = {k: dict(mean=float(np.mean(v)), std=float(np.std(v, ddof=1)) if len(v) > 1 else float('nan'), n=len(v)) for k in keys for v in [[m[k] for m in ms]]}

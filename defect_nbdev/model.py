@@ -45,11 +45,11 @@ class DefectNet(nn.Module):
     "Backbone -> global average pooling -> dense layer with two logits (good, anomaly) or one (anomaly)."
     explainer = 'cam'     # The heat that is this network's own
     def __init__(self,
-        backbone='vgg16', # One of `BACKBONES`
+        backbone='vgg16', # One of BACKBONES
         outputs=2,        # 2: softmax over good, anomaly; 1: sigmoid of anomaly
         max_pool=False,   # The reference's extra 2x2 max pooling before the average? Its dense weights then do not fit the maps that they are applied to
         stats=IMAGENET_STATS, # (mean, std) of RGB in 0..1, subtracted and divided
-        frozen=None,      # Number of the backbone's layers in the prefix, or `'all'`; None: its usual cut
+        frozen=None,      # Number of the backbone's layers in the prefix, or 'all'; None: its usual cut
     ):
         super().__init__()
         if backbone not in BACKBONES: raise UserError(f'There is no backbone {backbone!r}: choose from {", ".join(BACKBONES)}.')
@@ -84,7 +84,7 @@ def layers(self:DefectNet):
 
 def layer(
     net:DefectNet,
-    name=None, # As in `net.layers`, `conv5_3` or `conv5-3`; None: the last
+    name=None, # As in net.layers, conv5_3 or conv5-3; None: the last
 )->nn.Module:
     "A layer of the backbone, after its ReLU."
     name = name.replace('-', '_') if name else list(net.layers)[-1]
@@ -93,8 +93,8 @@ def layer(
 
 # %% ../nbs/08_model.ipynb #3b5a3206
 def anomaly_logit(
-    z:torch.Tensor, # Logits `[B, 1]` of anomaly; `[B, 2]` of good and anomaly; `[B, C]` of good and the types of defects
-)->torch.Tensor:    # `[B]`
+    z:torch.Tensor, # Logits [B, 1] of anomaly; [B, 2] of good and anomaly; [B, C] of good and the types of defects
+)->torch.Tensor:    # [B]
     "Log-odds of anomaly: softmax(z)[1] = sigmoid(z1 - z0); all types of defects together are anomaly."
     return z[:, 0] if z.shape[1] == 1 else z[:, 1:].logsumexp(1) - z[:, 0]
 
@@ -108,8 +108,8 @@ def anomaly_weights(net):
 # %% ../nbs/08_model.ipynb #1c37e349
 def defect_net(
     backbone='vgg16',
-    weights='imagenet', # `'imagenet'` (shipped, VGG16 only), `'torchvision'` (needs a network once), a path, or None (random)
-    **kwargs,           # To `DefectNet`
+    weights='imagenet', # 'imagenet' (shipped, VGG16 only), 'torchvision' (needs a network once), a path, or None (random)
+    **kwargs,           # To DefectNet
 )->DefectNet:
     "A `DefectNet` with pretrained convolutions and the normalisation that fits them."
     return fill_net(DefectNet, backbone, weights, **kwargs)

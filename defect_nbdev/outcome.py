@@ -11,8 +11,8 @@ from scipy.ndimage import distance_transform_edt
 
 # %% ../nbs/09c_outcome.ipynb #03b17ca8
 def contrast(
-    heat, # float `[H, W]`, raw
-    mask, # bool `[H, W]`
+    heat, # float [H, W], raw
+    mask, # bool [H, W]
 )->float: # -1..1; 0: as hot inside as outside; NaN if the mask is empty or full
     "How much hotter the defect is than the rest, in units of the map's own spread."
     heat, mask = np.asarray(heat, float), np.asarray(mask, bool)
@@ -24,9 +24,9 @@ def contrast(
 OUTCOMES = ['right place', 'near', 'inverted', 'none']
 
 def outcome(
-    heat, mask, # float `[H, W]`; bool `[H, W]`, not empty
+    heat, mask, # float [H, W]; bool [H, W], not empty
     near=.1,    # Distance that still counts as near, as a share of the picture's diagonal
-)->str:         # One of `OUTCOMES`
+)->str:         # One of OUTCOMES
     "Where the hottest point lies; if neither in nor near the mask, whether the defect is colder than the rest."
     heat, mask = np.asarray(heat, float), np.asarray(mask, bool)
     if np.ptp(heat) == 0: return 'none'

@@ -28,14 +28,14 @@ class RawPatches(FeatureStore):
         super().__init__(net, size, gb, folder, bs, progress)
     def features(self, x): return self.net.raw(x)
     def __call__(self, items):
-        for maps in super().__call__(items): yield [m[None] for m in maps]       # `[1, C, h, w]`
+        for maps in super().__call__(items): yield [m[None] for m in maps]       # [1, C, h, w]
 
 # %% ../nbs/11a_patch_train.ipynb #82a0edb6
 def whitening(
-    x,          # float `[n, C]`: good patches
+    x,          # float [n, C]: good patches
     dims=128,
     floor=.01,  # Share of the largest variance that is added to each
-):              # Shift `[C]`, matrix `[C, dims]`
+):              # Shift [C], matrix [C, dims]
     "Principal components of standardised channels, scaled to about equal spread."
     mean, std = x.mean(0), x.std(0) + 1e-3*x.std()
     z = (x - mean)/std
@@ -57,11 +57,11 @@ def fit_whitening(self:PatchNet, good, n=40000, photos=64, seed=0): # good: iter
 # %% ../nbs/11a_patch_train.ipynb #bd99e64e
 @patch
 def fit_memory(self:PatchNet,
-    z,    # Whitened patches `[n, layers*dims, h, w]`, float16
-    good, # bool `[n]`
-    fold, # int `[n]`, 0 .. folds-1
+    z,    # Whitened patches [n, layers*dims, h, w], float16
+    good, # bool [n]
+    fold, # int [n], 0 .. folds-1
     seed=0,
-)->torch.Tensor: # `[n, layers, h, w]`: distance of each photo's patches to the memory without its own fold
+)->torch.Tensor: # [n, layers, h, w]: distance of each photo's patches to the memory without its own fold
     "Fill the memory; return the distances for training."
     rng, m = np.random.default_rng(seed), self.config['bank']
     for k in range(self.config['folds']):
@@ -75,18 +75,18 @@ def fit_memory(self:PatchNet,
 
 # %% ../nbs/11a_patch_train.ipynb #185e3195
 def guess_defects(
-    score, # `[n, p]`: of the patches of each anomaly
-    good,  # `[m]`: scores of good patches
+    score, # [n, p]: of the patches of each anomaly
+    good,  # [m]: scores of good patches
     q=.999, least=8,
-):         # bool `[n, p]`
+):         # bool [n, p]
     "Patches above the q-quantile of good ones, and at least the `least` highest of each photo."
     out = score > np.quantile(np.asarray(good), q)
     return out.scatter(1, score.topk(least, 1)[1], True)
 
 # %% ../nbs/11a_patch_train.ipynb #f89d764c
 def patch_loss(
-    zg, za,  # Logits `[b, m]` of good photos' patches, of anomalies' patches
-    guessed, # bool `[b, m]`: of anomalies' patches
+    zg, za,  # Logits [b, m] of good photos' patches, of anomalies' patches
+    guessed, # bool [b, m]: of anomalies' patches
     rest=.3, hard=4,
 ):
     "Binary cross-entropy over patches, hard good ones twice."
@@ -115,10 +115,10 @@ def _logits(head, v): return torch.cat([head(o.float())[..., 0] for o in v.split
 
 # %% ../nbs/11a_patch_train.ipynb #a1592ba4
 def fit_head(
-    head,      # A head of a `PatchNet`, changed in place
-    v,         # float16 `[n, p, c]`: whitened patches and their distances
+    head,      # A head of a PatchNet, changed in place
+    v,         # float16 [n, p, c]: whitened patches and their distances
     good, bad, # Rows of v to learn from
-    start,     # `[n, p]`: first guess of how much each patch looks like a defect
+    start,     # [n, p]: first guess of how much each patch looks like a defect
     steps=400, seed=0,
     log=None,  # A list that gets (round, step, mean loss of the last 20 steps)
 ):
@@ -136,10 +136,10 @@ def fit_head(
 class PatchLearner:
     "A fitted `PatchNet` with its table, its recipe and its out-of-fold scores."
     def __init__(self, model, table, size, recipe,
-        oof,      # Rows that were learned from, with columns `fold`, `p`, `peak` (as from `box_peaks`)
-        oof_heat, # float `[n, h, w]`: their heat by the head that has not seen them
-        boxes,    # Settings of `find_boxes`
-        store,    # `RawPatches`
+        oof,      # Rows that were learned from, with columns fold, p, peak (as from box_peaks)
+        oof_heat, # float [n, h, w]: their heat by the head that has not seen them
+        boxes,    # Settings of find_boxes
+        store,    # RawPatches
         history,  # DataFrame head, round, step, loss
     ): store_attr()
     @property
@@ -160,8 +160,8 @@ def _folds(t, most, seed):
 
 # %% ../nbs/11a_patch_train.ipynb #1e1d23da
 def fit_verdict(
-    net, f,  # A `PatchNet`; `verdict_features` `[n, 3]` out of fold
-    y,       # bool `[n]`: anomaly?
+    net, f,  # A PatchNet; verdict_features [n, 3] out of fold
+    y,       # bool [n]: anomaly?
     weights, # Of good and anomaly
 ):
     "Logistic regression on standardised features, written into the net."
@@ -171,21 +171,21 @@ def fit_verdict(
     with torch.no_grad(): net.verdict.weight.copy_(torch.from_numpy(lr.coef_)); net.verdict.bias.copy_(torch.from_numpy(lr.intercept_))
 
 # %% ../nbs/11a_patch_train.ipynb #f25be5ea
-BOXES = dict(scale=[0., 1.], min_area=.0002, grow=.4, erode=1/32)   # Settings of `find_boxes` for patches, besides `thr`
+BOXES = dict(scale=[0., 1.], min_area=.0002, grow=.4, erode=1/32)   # Settings of find_boxes for patches, besides thr
 BOX_HEAT = .3                                                      # Heat that a framed region must reach, unless good parts get as hot
 
 def box_peaks(
-    heat, # float `[n, h, w]`
+    heat, # float [n, h, w]
     erode=BOXES['erode'],
-)->np.ndarray: # float `[n]`
+)->np.ndarray: # float [n]
     "Hottest value of each map as boxes see it: stretched fourfold and eroded."
     up = F.interpolate(heat[:, None], scale_factor=4., mode='bilinear', align_corners=False)[:, 0].numpy()
     return np.array([erode_heat(h, erode).max() for h in up])
 
 # %% ../nbs/11a_patch_train.ipynb #65363ce7
 def box_threshold(
-    peaks,       # float `[n]`: `box_peaks` of good parts, out of fold
-    fails,       # bool `[n]`: does it fail? A part that passes has no boxes, however hot it is
+    peaks,       # float [n]: box_peaks of good parts, out of fold
+    fails,       # bool [n]: does it fail? A part that passes has no boxes, however hot it is
     least=BOX_HEAT,
     share=.02,   # Of the good parts, but at least one, that may have a box
 )->float:
@@ -226,11 +226,11 @@ def fit_patches(
     weight='1:3',   # Class weights good:anomaly of the verdict, or balanced
     steps=400,      # Of the last round of each head
     seed=0,
-    store=None,     # `RawPatches` to share with other runs
+    store=None,     # RawPatches to share with other runs
     cache_gb=4.,    # Its budget, 10^9 bytes
     cache_dir=None, # Folder in which features outlive the training; None: in memory
     bar=True,
-    **kwargs,       # To `PatchNet`: layers, dims, folds, bank, hidden
+    **kwargs,       # To PatchNet: layers, dims, folds, bank, hidden
 )->PatchLearner:
     "Fit a `PatchNet` to image labels."
     torch.manual_seed(seed)
@@ -248,17 +248,17 @@ def fit_patches(
 
 # %% ../nbs/11a_patch_train.ipynb #d8e727bf
 @torch.no_grad()
-def patch_probabilities(net, store, paths)->np.ndarray: # `[n]`
+def patch_probabilities(net, store, paths)->np.ndarray: # [n]
     "Probability of anomaly of photos, from a `RawPatches` store."
     return np.array([float(torch.sigmoid(net.explain(net.whitened(m), features=True)[0])) for m in store(paths)])
 
 def patch_folds(
     t,           # Samples table
     k=5, seed=0, size=384,
-    store=None,  # `RawPatches` to share with other runs
+    store=None,  # RawPatches to share with other runs
     bar=True,
-    **kwargs,    # To `fit_patches`
-):               # As `cross_validate`: dict(summary, folds), and the table with columns `fold`, `p`
+    **kwargs,    # To fit_patches
+):               # As cross_validate: dict(summary, folds), and the table with columns fold, p
     "Fit k times and test each image once."
     out, ms = [], []
     for i, f in enumerate(kfold(t, k, 0., seed)):

@@ -22,8 +22,8 @@ class PatchNet(nn.Module):
     "Frozen convolutions -> whitened patches and their distance to good ones -> patch heads -> verdict."
     explainer = 'patch'
     def __init__(self,
-        backbone='vgg16', # One of `model.BACKBONES`
-        layers=None,      # Names of two layers; None: `PATCH_LAYERS`
+        backbone='vgg16', # One of model.BACKBONES
+        layers=None,      # Names of two layers; None: PATCH_LAYERS
         dims=128,         # Whitened components kept of each layer
         folds=5,          # Heads and parts of the memory; each fold's photos were seen by all heads but one
         bank=600,         # Good patches that the memory keeps of each fold
@@ -56,8 +56,8 @@ def _buffers_for(self:PatchNet, channels, dims, folds, bank):
 # %% ../nbs/08a_patches.ipynb #c1466cf8
 @patch
 def raw(self:PatchNet,
-    x, # float `[B, 3, H, W]` in 0..1
-):     # Outputs of the layers, each `[B, C, H/8, W/8]`
+    x, # float [B, 3, H, W] in 0..1
+):     # Outputs of the layers, each [B, C, H/8, W/8]
     "What the frozen layers say of each patch."
     if not torch.compiler.is_exporting() and x.device.type == 'cpu' and len(x) > 1: return [torch.cat(r) for r in zip(*map(self.raw, x.split(1)))]   # faster one by one: large maps overflow the cache
     z, out, size = (x - self.mean)/self.std, [], [s//STRIDE for s in x.shape[-2:]]
@@ -68,8 +68,8 @@ def raw(self:PatchNet,
 
 @patch
 def whitened(self:PatchNet,
-    raw, # As from `raw`
-):       # `[B, layers*dims, h, w]`; for good patches each component has mean 0 and spread about 1 before the averaging
+    raw, # As from raw
+):       # [B, layers*dims, h, w]; for good patches each component has mean 0 and spread about 1 before the averaging
     "Patches in units of how good patches vary."
     z = [torch.einsum('bchw,cd->bdhw', r.float() - getattr(self, f'shift{l}')[:, None, None], getattr(self, f'whiten{l}')) for l, r in enumerate(raw)]
     return F.avg_pool2d(torch.cat(z, 1), 3, 1, 1, count_include_pad=False)
@@ -80,9 +80,9 @@ def frozen_features(self:PatchNet, x): "Whitened patches of images."; return sel
 # %% ../nbs/08a_patches.ipynb #74c7890d
 @patch
 def distances(self:PatchNet,
-    z,          # Whitened patches `[B, layers*dims, h, w]`
+    z,          # Whitened patches [B, layers*dims, h, w]
     leave=None, # Number of the fold that is not looked at, or None
-):              # `[B, layers, h, w]`; good patches have mean 0 and spread 1
+):              # [B, layers, h, w]; good patches have mean 0 and spread 1
     "Distance of each patch to the nearest good one, by layer."
     keep = [k for k in range(self.config['folds']) if k != leave]
     return torch.stack([(_nearest(p, getattr(self, f'bank{l}')[keep].flatten(0, 1)) - self.far[l, 0])/self.far[l, 1]
@@ -99,23 +99,23 @@ def _nearest(p, bank):
 def patch_logits(self:PatchNet,
     z, d,      # Whitened patches, distances
     head=None, # One head; None: all
-):             # `[B, heads, h, w]`
+):             # [B, heads, h, w]
     "Logit of each patch, by each head."
     v = torch.cat([z, d], 1).movedim(1, -1)
     return torch.cat([h(v) for h in (self.heads if head is None else [self.heads[head]])], -1).movedim(-1, 1)
 
 def patch_heat(
-    logits, # `[B, heads, h, w]`
-):          # `[B, h, w]` in 0..1
+    logits, # [B, heads, h, w]
+):          # [B, h, w] in 0..1
     "Mean probability over heads, smoothed by a Gaussian of one patch."
     g = torch.exp(-torch.arange(-3., 4, device=logits.device)**2/2); g = g/g.sum()
     return F.conv2d(F.pad(torch.sigmoid(logits).mean(1, keepdim=True), [3]*4, mode='reflect'), (g[:, None]*g)[None, None])[:, 0]
 
 # %% ../nbs/08a_patches.ipynb #4c917b41
 def hottest(
-    m,    # `[B, h, w]`
+    m,    # [B, h, w]
     k=16, # Patches
-):        # `[B]`
+):        # [B]
     "Mean of the k largest values."
     return m.flatten(1).topk(min(k, m[0].numel()), 1)[0].mean(1)
 
@@ -123,9 +123,9 @@ def verdict_features(logits, heat, d): "What the verdict looks at, `[B, 3]`."; r
 
 @patch
 def explain(self:PatchNet,
-    x,            # Images, or with `features=True` whitened patches
+    x,            # Images, or with features=True whitened patches
     features=False,
-):                # Anomaly logit `[B]`, heat `[B, h, w]` in 0..1
+):                # Anomaly logit [B], heat [B, h, w] in 0..1
     "Verdict and heat in one pass."
     z = x if features else self.frozen_features(x)
     d = self.distances(z); logits = self.patch_logits(z, d); heat = patch_heat(logits)
@@ -138,8 +138,8 @@ def forward(self:PatchNet, x): "Anomaly logit, `[B, 1]`."; return self.explain(x
 # %% ../nbs/08a_patches.ipynb #92bdee2b
 def patch_net(
     backbone='vgg16',
-    weights='imagenet', # As in `defect_net`
-    **kwargs,           # To `PatchNet`
+    weights='imagenet', # As in defect_net
+    **kwargs,           # To PatchNet
 )->PatchNet:
     "A `PatchNet` with pretrained convolutions, to be fitted."
     full = defect_net(backbone, weights)

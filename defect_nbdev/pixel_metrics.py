@@ -26,8 +26,8 @@ class PixelCurves:
     def __init__(self): self.out, self.inside, self.share, self.regions = np.zeros(1 << BITS), np.zeros(1 << BITS), np.zeros(1 << BITS), 0
 
     def add(self,
-        heat,      # float `[H, W]`
-        mask=None, # bool `[H, W]`; None: a good part
+        heat,      # float [H, W]
+        mask=None, # bool [H, W]; None: a good part
     ):
         "Count one image."
         k, n = heat_bins(heat), 1 << BITS
@@ -66,8 +66,8 @@ def _results(self,
 PixelCurves.results = _results
 
 def pixel_metrics(
-    heats, # Iterable of float `[H, W]`
-    masks, # Iterable of bool `[H, W]`, None for a good part
+    heats, # Iterable of float [H, W]
+    masks, # Iterable of bool [H, W], None for a good part
     limit=.3,
 )->dict:
     "`PixelCurves.results` over images."

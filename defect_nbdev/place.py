@@ -16,7 +16,7 @@ from .images import file_system, is_url
 # %% ../nbs/02b_place.ipynb #6069759c
 class Place:
     "A folder of results."
-    def __init__(self, at): # Folder, URL, or another `Place`
+    def __init__(self, at): # Folder, URL, or another Place
         self.at = at.at if isinstance(at, Place) else str(at).rstrip('/') if is_url(str(at)) else Path(at)
         self.fs, self.root = file_system(self.at) if is_url(str(self.at)) else (None, None)
     def __str__(self): return str(self.at)

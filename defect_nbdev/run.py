@@ -25,8 +25,8 @@ SCHEMA = pa.schema(dict(id=pa.int64(), path=pa.string(), verdict=pa.string(), p_
                         boxes=pa.list_(pa.list_(pa.int32())), box_scores=pa.list_(pa.float64()), error=pa.string()).items())
 
 def write_part(
-    rows, # List of `verdict_row`s with an `id`, one after the other
-    out,  # `Place` of the run
+    rows, # List of verdict_rows with an id, one after the other
+    out,  # Place of the run
 ):
     "A Parquet file that is whole or absent."
     with out.new(f"parts/{rows[0]['id']:012}.parquet") as f: pq.write_table(pa.Table.from_pylist(rows, SCHEMA), f)
@@ -42,8 +42,8 @@ def _table(out, name):
     return t if t.schema.names == SCHEMA.names and t['id'].to_pylist() == list(range(int(name[:12]), int(name[:12]) + len(t))) else None
 
 def read_parts(
-    out, # `Place` of the run
-):       # Yields `verdict_row`s in order
+    out, # Place of the run
+):       # Yields verdict_rows in order
     "All rows that there are, a few hundred at a time."
     for n in _parts(out):
         if (t := _table(out, n)) is None: raise UserError(f'{out}/parts/{n} is damaged: --resume inspects its photos again.')
@@ -51,7 +51,7 @@ def read_parts(
 
 # %% ../nbs/15c_run.ipynb #7756b907
 def gaps(
-    out, n, # `Place` of the run; photos in all
+    out, n, # Place of the run; photos in all
 )->list:    # Of (first, behind last)
     "Photos without a row. A damaged part, and one that overlaps another, is thrown away and counts as absent."
     at, missing = 0, []
@@ -105,7 +105,7 @@ def _old_run(out, about):
 
 # %% ../nbs/15c_run.ipynb #9bf52ebe
 OURS = 'inputs.jsonl', 'predictions.csv', 'coco.json', 'manifest.json', 'run.json'
-_HALF = re.compile(r'\.+(inputs|next|predictions|coco|manifest|run|\d{6,}.*?)(-\w{8})+\.(jsonl?|csv|parquet|png|npy)', re.S)      # as `new_file` names them, and twice where one is written beside another
+_HALF = re.compile(r'\.+(inputs|next|predictions|coco|manifest|run|\d{6,}.*?)(-\w{8})+\.(jsonl?|csv|parquet|png|npy)', re.S)      # as new_file names them, and twice where one is written beside another
 
 def _made(out):
     "Files of an older run, in the order in which they may go: `run.json` stays till the end."
@@ -125,10 +125,10 @@ def _foreign(out):
 
 # %% ../nbs/15c_run.ipynb #926fca8f
 def begin(
-    out, sources, about, # `Place` of the run; as for `Sources`; what rows depend on
+    out, sources, about, # Place of the run; as for Sources; what rows depend on
     resume=False,        # Go on with a run that was stopped?
     force=False,         # Throw an older run away?
-)->dict:                 # `run.json`
+)->dict:                 # run.json
     "Begin a run, or go on with it; a folder that holds something else is left alone."
     begun, new = out.has('run.json'), about | dict(sources=_meant(sources))
     if begun and not (resume or force): raise UserError(f'{out} holds a run that is ' + ('finished: --force replaces it, or choose another --out.' if out.has('manifest.json') else 'not finished: --resume goes on with it, --force begins anew.'))
@@ -238,16 +238,16 @@ def _told(out):
     except OSError as e: raise UserError(f'{out} cannot be read or written ({e.strerror or e}): make room or mend the connection, then go on with --resume.') from e
 
 def inspect_run(
-    inspector,    # An `Inspector`
-    sources,      # As for `Sources`; a photo that is named twice has two rows
+    inspector,    # An Inspector
+    sources,      # As for Sources; a photo that is named twice has two rows
     out,          # Folder of the run, or a URL
-    extras=(),    # Pictures of each photo, of `EXTRAS`
+    extras=(),    # Pictures of each photo, of EXTRAS
     resume=False, # Go on with a run that was stopped?
     force=False,  # Throw an older run away?
     engine=None,  # What inspects: None: this process
     rows=500, seconds=20., # A part is written after so many photos or seconds
     bar=True,     # Show progress?
-)->dict:          # `manifest.json`: seen, done, failed, skipped, verdicts, thresholds, hashes of model and list, versions
+)->dict:          # manifest.json: seen, done, failed, skipped, verdicts, thresholds, hashes of model and list, versions
     "Inspect any number of photos; a photo that cannot be read becomes a row with its reason."
     check_extras(extras); out, start = Place(out), time.monotonic()
     with locked(out), _told(out):

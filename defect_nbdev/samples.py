@@ -96,7 +96,7 @@ def check_masks(
 
 # %% ../nbs/03_samples.ipynb #7103db8d
 def mvtec_samples(
-    folder,    # One category: holds `train/` and `test/` (either may be missing)
+    folder,    # One category: holds train/ and test/ (either may be missing)
     good=None, # Name of the good class
 )->pd.DataFrame:
     "Samples table of a category in MVTec AD's layout, from both its official parts."
@@ -110,7 +110,7 @@ def mvtec_samples(
 # %% ../nbs/03_samples.ipynb #cb946795
 def csv_samples(
     csv,       # The manifest
-    good=None, # Which value of `label` means good
+    good=None, # Which value of label means good
 )->pd.DataFrame:
     "Samples table of a CSV manifest."
     t = _csv_rows(_read_csv(Path(csv)), Path(csv))
@@ -141,7 +141,7 @@ def _csv_rows(t, csv):
 
 # %% ../nbs/03_samples.ipynb #bf9184ff
 def elpv_samples(
-    folder=None,  # Holds `labels.csv` and `images/`; None: the installed package `elpv-dataset`
+    folder=None,  # Holds labels.csv and images/; None: the installed package elpv-dataset
     certain=True, # Only cells that are certainly functional (0) or defective (1)?
 )->pd.DataFrame:
     "Samples table of ELPV; the defect type names the kind of cell, mono- or polycrystalline."
@@ -153,7 +153,7 @@ def elpv_samples(
 
 # %% ../nbs/03_samples.ipynb #5e11ad6e
 def samples(
-    source,     # Folder, `.csv` manifest, the word `elpv`, or a samples table
+    source,     # Folder, .csv manifest, the word elpv, or a samples table
     good=None,  # Name of the good class where it cannot be guessed
     group=None, # Regular expression; what its first parenthesis (or the whole match) finds in the file's name is the image's group
     strict=True,# Must there be both labels, and masks of their images' size?

@@ -24,7 +24,7 @@ def check_masker(name):
 @dataclass
 class ShapMap:
     "Shapley values of one picture."
-    values: np.ndarray # float32 `[H, W, 3]`, in log-odds
+    values: np.ndarray # float32 [H, W, 3], in log-odds
     base: float        # Log-odds of the picture with everything hidden
     output: float      # Log-odds of the picture
     evals: int         # Evaluations that were used
@@ -36,7 +36,7 @@ class ShapMap:
 
 # %% ../nbs/11d_shap_heat.ipynb #c6083862
 def shap_map(
-    net, x,               # A `DefectNet`; float `[3, H, W]` in 0..1
+    net, x,               # A DefectNet; float [3, H, W] in 0..1
     max_evals=500,        # Evaluations of the network
     masker='blur(32,32)', # What hidden parts look like
     bs=32, seed=0,        # The seed decides between parts that matter alike
@@ -59,7 +59,7 @@ def shap_map(
 
 # %% ../nbs/11d_shap_heat.ipynb #96af0661
 def shap_cost(
-    net, x,      # A `DefectNet`; one photo `[3, H, W]`
+    net, x,      # A DefectNet; one photo [3, H, W]
     n,           # Number of photos to explain
     max_evals=500, bs=32,
 )->str:
@@ -71,9 +71,9 @@ def shap_cost(
 
 # %% ../nbs/11d_shap_heat.ipynb #33d3aae5
 def shap_heat(
-    net, x,        # float `[B, 3, H, W]` in 0..1
-    bar=False, **kwargs, # To `shap_map`
-):                 # Anomaly logit `[B]`, heat `[B, H, W]`
+    net, x,        # float [B, 3, H, W] in 0..1
+    bar=False, **kwargs, # To shap_map
+):                 # Anomaly logit [B], heat [B, H, W]
     "Heat of a batch."
     if bar: print(shap_cost(net, x[0], len(x), kwargs.get('max_evals', 500)), flush=True)
     ms = [shap_map(net, o, **kwargs) for o in (progress_bar(x, leave=False) if bar else x)]

@@ -27,8 +27,8 @@ def show_part(
 
 # %% ../nbs/10_show.ipynb #c76044fa
 def show_heat(
-    heat,       # float `[H, W]`, raw
-    ax=None, scale=None, # (cold, hot) as in `scale_heat`
+    heat,       # float [H, W], raw
+    ax=None, scale=None, # (cold, hot) as in scale_heat
     alpha=.75,  # Opacity of the hottest places; cold ones are clear, so that a good part looks like itself
     **kwargs,
 ):
@@ -40,9 +40,9 @@ def show_heat(
 
 # %% ../nbs/10_show.ipynb #63c52fb9
 def show_boxes(
-    boxes,   # int `[n, 4]` xyxy half-open
+    boxes,   # int [n, 4] xyxy half-open
     ax, color=COLORS['box'], lw=1.5,
-    scores=None, # float `[n]`, written at the boxes
+    scores=None, # float [n], written at the boxes
 ):
     "Boxes with a dark rim, so that they are seen on any ground."
     for i, (x0, y0, x1, y1) in enumerate(boxes):

@@ -16,7 +16,7 @@ from .images import file_system, is_image, is_url
 class Sources:
     "Paths of images, one by one; `skipped` counts the other files that were passed over. What is named twice comes twice."
     def __init__(self,
-        sources,   # A path, a folder, a glob, `@list.txt` with one of these in each line, a URL (`s3://...`), or a list of them
+        sources,   # A path, a folder, a glob, @list.txt with one of these in each line, a URL (s3://...), or a list of them
         leave=(),  # Folders that are not searched, for example the one that is written to
     ):
         self.sources, self.leave, self.skipped = [sources] if isinstance(sources, (str, Path)) else list(sources), {_identity(p) for p in leave if os.path.exists(p)}, 0
@@ -33,7 +33,7 @@ def _folder(self:Sources, folder):
     try:
         if (at := _identity(folder)) in self.seen: return
         self.seen.add(at)
-        with os.scandir(folder) as found: names = sorted((e.name, os.path.isdir(e.path)) for e in found)        # `e.is_dir` fails at a link to itself
+        with os.scandir(folder) as found: names = sorted((e.name, os.path.isdir(e.path)) for e in found)        # e.is_dir fails at a link to itself
     except OSError: yield str(folder); return                              # becomes an error that names the folder
     for n, is_dir in names:
         if is_dir and not n.startswith('.'): yield from self._folder(os.path.join(folder, n))

@@ -16,7 +16,7 @@ from .guard import UserError, sha256
 # %% ../nbs/04_split.ipynb #be1c8c51
 def together(
     t:pd.DataFrame, # Samples table
-)->np.ndarray:      # int `[n]`: images with the same number must stay together
+)->np.ndarray:      # int [n]: images with the same number must stay together
     "Number the sets of images that share a group or are exact copies."
     n, idx = len(t), np.arange(len(t))
     keys = [t.group.where(t.group != '', [f'\0{i}' for i in idx]), pd.Series([sha256(p) for p in t.path])]
@@ -63,9 +63,9 @@ def _ways(share):
 def kfold(
     t:pd.DataFrame, # Samples table
     k=5,            # Number of folds
-    valid=.2,       # Share of the training part that becomes `valid`; 0: none
+    valid=.2,       # Share of the training part that becomes valid; 0: none
     seed=0,
-):                  # k samples tables, each with another fold as `test`
+):                  # k samples tables, each with another fold as test
     "Yield the table k times: each image is in the test part once."
     if k < 2: raise UserError(f'{k} folds cannot be made: ask for 2 or more.')
     f = _folds(t.reset_index(drop=True), k, seed)
@@ -77,7 +77,7 @@ def split(
     test=.2,        # Share set aside for the final figures, taken as one of round(1/share) folds
     valid=.2,       # Share of the rest that watches the training; 0: none
     seed=0,
-)->pd.DataFrame:    # The table with `split` filled
+)->pd.DataFrame:    # The table with split filled
     "Divide into train, valid and test; a split that the table brings along is kept."
     t = t.reset_index(drop=True)
     if (t.split == '').all(): return _with_valid(t, _folds(t, _ways(test), seed) == 0, valid, seed)

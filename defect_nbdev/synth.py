@@ -42,8 +42,8 @@ def _defect(rng, size, kind):
 def synth_part(
     rng:np.random.Generator,
     size=256,    # Side, px
-    defect=None, # One of `DEFECTS`, or None for a good part
-):               # RGB image, bool mask `[size, size]`
+    defect=None, # One of DEFECTS, or None for a good part
+):               # RGB image, bool mask [size, size]
     "Draw one washer and the exact mask of its defect."
     g, metal = _washer(rng, size)
     s = _defect(rng, size, defect)*metal if defect else np.zeros_like(g)

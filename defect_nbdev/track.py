@@ -48,7 +48,7 @@ def tracker_class(name):
 # %% ../nbs/11b_track.ipynb #88b301be
 @contextmanager
 def tracking(
-    name,     # `'tensorboard'`, `'wandb'`, or None: nothing is tracked
+    name,     # 'tensorboard', 'wandb', or None: nothing is tracked
     out,      # Folder of the run; the tracker's files lie beside it
     settings, # dict: what the run was started with
 ):
@@ -65,14 +65,14 @@ class TrackEpochs(Callback):
     def after_epoch(self): self.tr.add({k: float(v) for k, v in zip(self.recorder.metric_names[1:-1], self.recorder.log[1:]) if v is not None}, self.epoch)
 
 def track_history(
-    tr,      # From `tracking`
+    tr,      # From tracking
     history, # DataFrame head, round, step, loss
 ):
     "Losses of the heads of patches."
     for step, h in history.groupby('step'): tr.add({f"train_loss/head_{r['head']}/round_{r['round']}": r['loss'] for r in h.to_dict('records')}, int(step))
 
 def track_result(
-    tr, m,   # From `tracking`; dict as from `image_metrics`
+    tr, m,   # From tracking; dict as from image_metrics
     step=0,
 ):
     "Single figures of the test part."

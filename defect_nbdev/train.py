@@ -78,7 +78,7 @@ class KeepBest(Callback):
         if self.epoch == 0: self.best, self.at, self.state, self.reason = float('inf'), -1, {}, ''
     def after_validate(self): self.now = float(self.recorder.loss.value or 0)
     def after_epoch(self):
-        if self.reason: return                              # `learn.validate` after the fit
+        if self.reason: return                              # learn.validate after the fit
         if self.now < self.best: self.best, self.at, self.state = self.now, self.epoch, {n: p.detach().clone() for n, p in self.learn.net.named_parameters() if p.requires_grad}
         elif self.epoch - self.at >= self.patience: raise CancelFitException()
     def after_fit(self):
@@ -115,7 +115,7 @@ def _feature_dl(dl, store, shuffle, dls, ks=(0,)):
 @contextmanager
 def cached(
     learn, store,
-    ks=(0,), # Turns of each photo, as from `turns`
+    ks=(0,), # Turns of each photo, as from turns
 ):
     "Inside the block `learn` trains on frozen features; its images and whole model return at the end, also after an error."
     dls, model = learn.dls, learn.model
@@ -152,11 +152,11 @@ def accuracy(z, y): "Share classified right at probability 0.5."; return ((anoma
 
 # %% ../nbs/11_train.ipynb #e7efb461
 def learner_of(
-    dls, net, loss,     # From `defect_dls`; a `DefectNet`; what to minimise
+    dls, net, loss,     # From defect_dls; a DefectNet; what to minimise
     recipe,             # What the net was made with, for the record
     lr=1e-4,            # Of Adam, constant
-    stop=.98,           # Training accuracy at which to stop; `'valid'`: by the validation loss; None: never
-    cache=True,         # Keep frozen features? True, False, or a `FrozenFeatures` shared with another learner
+    stop=.98,           # Training accuracy at which to stop; 'valid': by the validation loss; None: never
+    cache=True,         # Keep frozen features? True, False, or a FrozenFeatures shared with another learner
     cache_gb=4.,        # Their budget, 10^9 bytes; 0: keep none
     cache_dir=None,     # Folder in which they outlive the training; None: in memory
     cbs=None,           # More fastai callbacks
@@ -165,7 +165,7 @@ def learner_of(
     if stop == 'valid' and not len(dls.valid.dataset): raise UserError("stop='valid' needs a validation part: give a share for it.")
     learn = DefectLearner(dls, net, loss, opt_func=partial(OptimWrapper, opt=torch.optim.Adam), lr=lr, splitter=_trainable, metrics=accuracy, train_bn=False, cbs=[*_stopper(stop), *(cbs or [])])
     learn.store = FrozenFeatures(net, dls.size, cache_gb, cache_dir) if cache is True and cache_gb else cache if isinstance(cache, FrozenFeatures) else None
-    learn.net, learn.explainer = net, net.explainer                        # `learn.model` is only the net's end while it trains on frozen features
+    learn.net, learn.explainer = net, net.explainer                        # learn.model is only the net's end while it trains on frozen features
     learn.recipe = recipe | dict(frozen=net.config['frozen'], class_weights=loss.weight.tolist(), lr=lr, stop=stop, size=dls.size, aug=dls.aug, seed=dls.seed, bs=dls.bs)
     return learn
 
@@ -173,14 +173,14 @@ def _trainable(net): return [[p for p in net.parameters() if p.requires_grad]]
 
 # %% ../nbs/11_train.ipynb #9e0e98dc
 def defect_learner(
-    dls,                # From `defect_dls`
-    backbone='vgg16',   # One of `model.BACKBONES`
-    weights='imagenet', # As in `defect_net`
+    dls,                # From defect_dls
+    backbone='vgg16',   # One of model.BACKBONES
+    weights='imagenet', # As in defect_net
     outputs=2,          # 2: softmax; 1: sigmoid
     max_pool=False,     # The reference's extra 2x2 max pooling?
-    weight='1:3',       # Class weights good:anomaly, or `'balanced'`
-    frozen=None,        # Number of layers that do not learn, or `'all'`; None: all but conv5
-    **kwargs,           # To `learner_of`: lr, stop, cache, cbs
+    weight='1:3',       # Class weights good:anomaly, or 'balanced'
+    frozen=None,        # Number of layers that do not learn, or 'all'; None: all but conv5
+    **kwargs,           # To learner_of: lr, stop, cache, cbs
 )->DefectLearner:
     "VGG16-GAP (or a relative) ready to `fit`."
     if dls.by != 'label': raise UserError("This network tells good from anomaly: leave by='defect' away, or use metric_learner.")
@@ -194,7 +194,7 @@ def _weights(weight, dls): return class_weights(weight, dls.table.label[dls.tabl
 def probabilities(
     learn,
     paths,      # Images
-)->np.ndarray:  # float `[n]`
+)->np.ndarray:  # float [n]
     "Probability of anomaly of each image, from cached features where the learner keeps them."
     net, out = learn.model.eval(), []
     store = (learn.store or FrozenFeatures(net, learn.dls.size)).use(net, learn.dls.size)
@@ -219,12 +219,12 @@ def cross_validate(
     k=5, epochs=10,
     valid=0.,       # Share of each training part that becomes the validation part
     seed=0,
-    size=224, bs=10, aug=None, by='label', # To `defect_dls`
-    store=None,     # `FrozenFeatures` to share with other runs
+    size=224, bs=10, aug=None, by='label', # To defect_dls
+    store=None,     # FrozenFeatures to share with other runs
     bar=True,       # Show progress?
     make=defect_learner, # What makes the learner of a fold
-    **kwargs,       # To `make`
-):                  # dict(summary, folds), and the table with columns `fold`, `p`
+    **kwargs,       # To make
+):                  # dict(summary, folds), and the table with columns fold, p
     "Train k times and test each image once."
     out, ms = [], []
     for i, f in enumerate(kfold(t, k, valid, seed)):

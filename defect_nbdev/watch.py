@@ -48,10 +48,10 @@ class Watch:
     def __init__(self,
         inspector,
         inbox,      # Folder that fills; its sub-folders too
-        out,        # Folder for `watch.sqlite`, `verdicts.csv` and, with `move`, the photos
-        move=False, # Move each photo into `out`/PASS, REVIEW, FAIL or ERROR? Otherwise it is left where it is
+        out,        # Folder for watch.sqlite, verdicts.csv and, with move, the photos
+        move=False, # Move each photo into out/PASS, REVIEW, FAIL or ERROR? Otherwise it is left where it is
         settle=2.,  # Seconds for which a file must not have changed
-        say=lambda v: None, # Called with each `Verdict`
+        say=lambda v: None, # Called with each Verdict
     ):
         if is_url(str(out)) or is_url(str(inbox)): raise UserError('A bucket cannot be watched, nor written to while watching: give folders of this machine.')
         if not Path(inbox).is_dir(): raise UserError(f'{inbox} is no folder: give the folder that the camera fills.')

@@ -28,7 +28,7 @@ def find_weights(
 
 # %% ../nbs/01_weights.ipynb #fc882fbd
 def load_weights(
-    path,        # A `.safetensors` file
+    path,        # A .safetensors file
     sha=None,    # SHA-256 that it must have; None for a file of one's own
 ):               # dict of float32 tensors by name, dict of what the file says about itself
     "Tensors of a safetensors file, widened to float32, and its `about` metadata (mean, std, source ...)."

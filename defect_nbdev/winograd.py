@@ -21,43 +21,43 @@ TILE, KERNEL, RESULT = (torch.kron(m, m).float() for m in (torch.tensor(o, dtype
 
 # %% ../nbs/07b_winograd.ipynb #866ea0e7
 def kernels(
-    w,        # `[K, C, 3, 3]`
-    out=None, # Where to write, `[36, K*C]`
-):            # `[36, K, C]`
+    w,        # [K, C, 3, 3]
+    out=None, # Where to write, [36, K*C]
+):            # [36, K, C]
     "Kernels, transformed."
     return torch.mm(KERNEL, w.permute(2, 3, 0, 1).reshape(9, -1), out=out).view(36, *w.shape[:2])
 
 def _n_tiles(shape): return -(-shape[2]//4), -(-shape[3]//4)          # down and across; the last ones may hang over the edge
 
 def tiles(
-    x, # `[B, C, H, W]`
-):     # `[36, tiles, C]`
+    x, # [B, C, H, W]
+):     # [36, tiles, C]
     "Tiles of 6 x 6 that overlap by two, transformed."
     (B, C, H, W), (th, tw) = x.shape, _n_tiles(x.shape)
     p = x.new_zeros(B, 4*th + 2, 4*tw + 2, C); p[:, 1:H+1, 1:W+1] = x.permute(0, 2, 3, 1)
     return (TILE@p.unfold(1, 6, 4).unfold(2, 6, 4).permute(4, 5, 0, 1, 2, 3).reshape(36, -1)).view(36, -1, C)
 
 def untile(
-    m,     # `[36, tiles, K]`: products
+    m,     # [36, tiles, K]: products
     shape, # Of the input
-):         # `[B, H, W, K]`
+):         # [B, H, W, K]
     "Results of the tiles, side by side."
     (B, _, H, W), (th, tw), K = shape, _n_tiles(shape), m.shape[-1]
     return (RESULT@m.view(36, -1)).view(4, 4, B, th, tw, K).permute(2, 3, 0, 4, 1, 5).reshape(B, 4*th, 4*tw, K)[:, :H, :W]
 
 # %% ../nbs/07b_winograd.ipynb #16ec83d9
 def untile_backward(
-    g, # `[B, K, H, W]`: gradient of the result
-):     # `[36, tiles, K]`
+    g, # [B, K, H, W]: gradient of the result
+):     # [36, tiles, K]
     "Gradient of the products."
     (B, K, H, W), (th, tw) = g.shape, _n_tiles(g.shape)
     p = g.new_zeros(B, 4*th, 4*tw, K); p[:, :H, :W] = g.permute(0, 2, 3, 1)
     return (RESULT.T@p.view(B, th, 4, tw, 4, K).permute(2, 4, 0, 1, 3, 5).reshape(16, -1)).view(36, -1, K)
 
 def tiles_backward(
-    v,     # `[36, tiles, C]`: gradient of the transformed tiles
+    v,     # [36, tiles, C]: gradient of the transformed tiles
     shape, # Of the picture
-):         # `[B, C, H, W]`
+):         # [B, C, H, W]
     "Gradient of the picture; its tiles overlap."
     (B, C, H, W), (th, tw) = shape, _n_tiles(shape)
     d, p = (TILE.T@v.view(36, -1)).view(6, 6, B, th, tw, C), v.new_zeros(B, 4*th + 2, 4*tw + 2, C)
@@ -75,9 +75,9 @@ def _room(name, *shape):
     return rooms[name]
 
 def kernels_backward(
-    m, # `[36, tiles, K]`: gradient of the products
-    v, # `[36, tiles, C]`: transformed tiles
-):     # `[K, C, 3, 3]`
+    m, # [36, tiles, K]: gradient of the products
+    v, # [36, tiles, C]: transformed tiles
+):     # [K, C, 3, 3]
     "Gradient of the kernels."
     K, C = m.shape[2], v.shape[2]
     u = torch.bmm(m.transpose(1, 2), v, out=_room('gradient', 36, K, C))

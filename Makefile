@@ -1,5 +1,6 @@
 # make demo    train on real photos of solar cells and show verdicts, heatmaps and boxes
 # make test    everything that must hold before a change lands
+# make docs    the documentation in _docs
 # make audit   known vulnerabilities of the pinned packages (asks the package index)
 # All install what they need into .venv first.
 
@@ -10,10 +11,10 @@ N      ?= 400
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help install demo test audit clean-export notebooks pytest wheel lock readme readme-figures clean
+.PHONY: help install demo test docs release-check audit clean-export notebooks pytest wheel lock readme readme-figures clean
 
 help:
-	@sed -n '1,5s/^# //p' Makefile
+	@sed -n '1,6s/^# //p' Makefile
 
 install: .venv/.installed
 
@@ -48,13 +49,21 @@ wheel: install
 	rm -rf build
 	$(BIN)/uv build -q --wheel -o dist
 
+# Where Quarto is not at hand; on GitHub nbdev_docs builds the same notebooks with it. smalldocs needs Python 3.11.
+docs: install
+	$(BIN)/python .ci/make_docs.py
+
+# Installs the wheel with each extra into empty environments: half an hour and some gigabytes.
+release-check: install
+	$(BIN)/python .ci/release_check.py
+
 # Needs an index that knows advisories; not part of make test, because its answer changes without a change here.
 audit: install
 	$(BIN)/pip-audit -r requirements-dev.txt --no-deps --disable-pip
 
 # Runtime requirements stay wide; this pins the environment of development.
 lock: install
-	$(BIN)/uv pip compile -q --universal --python-version 3.10 --extra dev --extra demo --extra gradcam --extra track --extra metric --extra shap --extra export --extra scale --upgrade setup.py -o requirements-dev.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.10 --extra dev --extra demo --extra gradcam --extra track --extra metric --extra shap --extra export --extra scale --extra app --upgrade setup.py -o requirements-dev.txt
 
 # After a new demo: make readme-figures, run nbs/index.ipynb, make readme
 readme-figures: demo

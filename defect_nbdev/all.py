@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['find_boxes', 'find_mask', 'mask_boxes', 'scale_heat', 'load_bundle', 'save_bundle', 'set_thresholds', 'check',
-           'check_text', 'class_weights', 'defect_dls', 'mean_image', 'show_mean', 'decide', 'decision_text',
+           'check_text', 'class_weights', 'defect_dls', 'mean_image', 'show_mean', 'decide', 'decision_text', 'explore',
            'embedding_figure', 'embedding_html', 'neighbours', 'silhouettes', 'tsne', 'heatmap', 'upsample',
            'add_feedback', 'UserError', 'read_image', 'Inspector', 'Verdict', 'embeddings', 'metric_learner',
            'image_metrics', 'metrics_text', 'defect_net', 'fit_patches', 'patch_net', 'demo_sample', 'report_run',
@@ -18,6 +18,7 @@ from .bundle import load_bundle, save_bundle, set_thresholds
 from .check import check, check_text
 from .data import class_weights, defect_dls, mean_image, show_mean
 from .decide import decide, decision_text
+from .desk import explore
 from .embedding import embedding_figure, embedding_html, neighbours, silhouettes, tsne
 from .explain import heatmap, upsample
 from .feedback import add_feedback
@@ -38,4 +39,4 @@ from .split import kfold, split
 from .train import cross_validate, defect_learner
 
 # %% ../nbs/19_all.ipynb #9c358138
-_all_ = ['find_boxes', 'find_mask', 'mask_boxes', 'scale_heat', 'load_bundle', 'save_bundle', 'set_thresholds', 'check', 'check_text', 'class_weights', 'defect_dls', 'mean_image', 'show_mean', 'decide', 'decision_text', 'embedding_figure', 'embedding_html', 'neighbours', 'silhouettes', 'tsne', 'heatmap', 'upsample', 'add_feedback', 'UserError', 'read_image', 'Inspector', 'Verdict', 'embeddings', 'metric_learner', 'image_metrics', 'metrics_text', 'defect_net', 'fit_patches', 'patch_net', 'demo_sample', 'report_run', 'test_run', 'train_run', 'confusion_figure', 'contact_sheet', 'escape_overkill_figure', 'reliability_figure', 'inspect_run', 'samples', 'show_boxes', 'show_heat', 'show_part', 'kfold', 'split', 'cross_validate', 'defect_learner']
+_all_ = ['find_boxes', 'find_mask', 'mask_boxes', 'scale_heat', 'load_bundle', 'save_bundle', 'set_thresholds', 'check', 'check_text', 'class_weights', 'defect_dls', 'mean_image', 'show_mean', 'decide', 'decision_text', 'explore', 'embedding_figure', 'embedding_html', 'neighbours', 'silhouettes', 'tsne', 'heatmap', 'upsample', 'add_feedback', 'UserError', 'read_image', 'Inspector', 'Verdict', 'embeddings', 'metric_learner', 'image_metrics', 'metrics_text', 'defect_net', 'fit_patches', 'patch_net', 'demo_sample', 'report_run', 'test_run', 'train_run', 'confusion_figure', 'contact_sheet', 'escape_overkill_figure', 'reliability_figure', 'inspect_run', 'samples', 'show_boxes', 'show_heat', 'show_part', 'kfold', 'split', 'cross_validate', 'defect_learner']

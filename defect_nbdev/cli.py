@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['LEARNER', 'OPTIONS', 'main']
 
-# %% ../nbs/18_cli.ipynb #fa09206e
-import argparse, os, sys
+# %% ../nbs/18_cli.ipynb #c70eed3c
+import argparse, os, signal, sys, threading
 from pathlib import Path
 from . import __version__
 from .guard import UserError
@@ -22,7 +22,7 @@ def _parser():
     p.add_argument('--version', action='version', version=f'defect {__version__}')
     p.set_defaults(func=lambda a: p.print_help())
     verbs = p.add_subparsers(title='verbs', metavar='')
-    for add in (_add_check, _add_train, _add_threshold, _add_test, _add_report, _add_predict, _add_watch, _add_export, _add_feedback, _add_compare, _add_benchmark, _add_demo): add(verbs)
+    for add in (_add_check, _add_train, _add_threshold, _add_test, _add_report, _add_predict, _add_watch, _add_app, _add_export, _add_feedback, _add_compare, _add_benchmark, _add_demo): add(verbs)
     return p
 
 # %% ../nbs/18_cli.ipynb #c9ef950c
@@ -83,6 +83,7 @@ def _add_train(verbs):
     p.add_argument('--method', choices=tuple(OPTIONS), default='patch', help='patch: memory of good patches and patch heads (default); vgg16-gap: global average pooling and CAM, the reference; adacos: metric learning by type of defect, Grad-CAM, t-SNE; crack-shap: frozen network, one output, SHAP')
     p.add_argument('--folds', type=_count, help='only cross-validate, with this many folds: mean and spread, no model')
     p.add_argument('--with-feedback', nargs='?', const=True, metavar='STORE', help='learn from corrections too (default: those beside the photos)')
+    p.add_argument('--examples', type=int, choices=range(13), metavar='N', default=4, help='test photos that travel with the model, to try it on (default 4; 0: none)')
     p.add_argument('--track', choices=('tensorboard', 'wandb'), help='losses and figures for TensorBoard or W&B too, in files beside the run (W&B offline; needs the package)')
     _add_common(p.add_argument_group('data and model'))
     _add_learner(p.add_argument_group('not for --method patch'))
@@ -140,7 +141,7 @@ def _train(a):
     for k in ('with_feedback', 'track', 'checkpoints', 'evals', 'masker'):
         if a.folds and getattr(a, k): raise UserError(f'--folds does not take --{k.replace("_", "-")}: leave one away.')
     if a.folds: return print(folds_text(folds_run(a.source, out, a.folds, **kw)) + f'\n\neach image: {out}/folds.csv')
-    print(metrics_text(train_run(a.source, out, box_thr=a.box_threshold, feedback=a.with_feedback, track=a.track, test=a.test, **kw)))
+    print(metrics_text(train_run(a.source, out, box_thr=a.box_threshold, feedback=a.with_feedback, track=a.track, examples=a.examples, test=a.test, **kw)))
     print(f'\nlook at it:  {out}/report.html\nnext:        defect predict {out} NEW_PHOTO_OR_FOLDER')
 
 # %% ../nbs/18_cli.ipynb #db4a73bb
@@ -312,6 +313,27 @@ def _watch(a):
     say = lambda v: print(_line(v), flush=True)
     with Watch(Inspector(a.model, _pair(a.threshold), backend=a.backend), a.inbox, a.out, a.move, a.settle, say) as w: n = w.run(once=a.once)
     print(f'{n} photos   ->  {a.out}/verdicts.csv')
+
+# %% ../nbs/18_cli.ipynb #38661efc
+def _add_app(verbs):
+    p = _verb(verbs, 'app', _app, 'a page in the browser: drop photos, see verdicts, move thresholds, say what is wrong (needs the extra app)', '  defect app runs/mine\n  defect app runs/mine --host 0.0.0.0 --auth user:password        for other machines too')
+    p.add_argument('model', help='folder of a run, or its bundle')
+    p.add_argument('--host', default='127.0.0.1', help='address to listen on (default 127.0.0.1: this machine only)')
+    p.add_argument('--port', type=int, choices=range(1, 65536), metavar='PORT', help='(default: the first free one from 7860)')
+    p.add_argument('--auth', metavar='USER:PASSWORD', help='who may see the page; demanded where other machines can reach it')
+    p.add_argument('--store', metavar='FILE', help='where corrections are kept (default: feedback.sqlite beside the photos that the model was made from)')
+    p.add_argument('--max-photos', type=_count, default=200, help='photos at a time (default 200)')
+    p.add_argument('--max-mb', type=_count, default=50, help='megabytes of a photo (default 50)')
+    p.add_argument('--browser', action='store_true', help='open a browser')
+    _add_backend(p)
+
+def _app(a):
+    from defect_nbdev.app import served
+    def end(*_): raise KeyboardInterrupt('the page is closed, uploads are removed.')
+    for s in ('SIGINT', 'SIGTERM', 'SIGHUP'):
+        if hasattr(signal, s): signal.signal(getattr(signal, s), end)           # also when the terminal is closed or a service is stopped
+    with served(a.model, a.host, a.port, a.auth, a.browser, store=a.store, files=a.max_photos, mb=a.max_mb, backend=a.backend) as url:
+        print(f'open {url}   Ctrl-C ends it', flush=True); threading.Event().wait()
 
 # %% ../nbs/18_cli.ipynb #cd0fc75f
 def _add_export(verbs):

@@ -7,14 +7,15 @@ __all__ = ['METHODS', 'DEMO_NEXT', 'report', 'place_section', 'evaluate', 'check
            'train_cracks', 'method_functions', 'embedding_sections', 'train_run', 'test_run', 'report_run',
            'compare_run', 'faithfulness_section', 'folds_run', 'folds_text', 'demo_sample', 'demo']
 
-# %% ../nbs/17_recipe.ipynb #702b1e8d
+# %% ../nbs/17_recipe.ipynb #27a2fecc
 from contextlib import nullcontext
+from itertools import zip_longest
 from pathlib import Path
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
 from fastprogress.fastprogress import progress_bar
 from fastai.callback.progress import CSVLogger
 from .batch import write_predictions
-from .bundle import BUNDLE, INFO, load_info, model_info, save_bundle
+from .bundle import BUNDLE, INFO, add_examples, load_info, model_info, save_bundle
 from .cache import cache_text
 from .check import check, check_text
 from .compare import compare
@@ -43,9 +44,9 @@ from .train import KeepStates, cross_validate, defect_learner
 # %% ../nbs/17_recipe.ipynb #1d451e14
 def report(
     name,      # Headline
-    vs,        # `Verdict`s
+    vs,        # Verdicts
     t,         # Samples table of the same photos; None: truth is not known
-    info,      # From `load_info`
+    info,      # From load_info
     more='',   # The next command to try
     sections=(), # More (heading, content)
 )->str:
@@ -79,7 +80,7 @@ def evaluate(
     out,            # Folder for the results
     name='parts', more='', sections=(), # For the page
     progress=True,
-)->dict:            # `image_metrics` over the photos that could be read
+)->dict:            # image_metrics over the photos that could be read
     "Inspect labelled parts and write the results."
     out, truth = Path(out), dict(zip(t.path, t.label))
     if progress and (cost := inspector.cost(len(t))): print(cost, flush=True)
@@ -97,10 +98,10 @@ def evaluate(
 # %% ../nbs/17_recipe.ipynb #3e3f13f1
 def check_run(
     source,
-    out=None, # Folder for `check.json` and `check.html`; None: nothing is written
+    out=None, # Folder for check.json and check.html; None: nothing is written
     bar=True,
-    **kwargs, # To `samples`: good, group
-)->dict:      # As `check`
+    **kwargs, # To samples: good, group
+)->dict:      # As check
     "Check labelled photos and show what was found."
     c = check(source, bar, **kwargs)
     if out is None: return c
@@ -127,9 +128,9 @@ def train_patch(
     test=.2,      # Share set aside for the figures
     seed=0, bar=True,
     record=None,  # CSV file for the losses
-    tr=None,      # From `tracking`
-    **kwargs,     # To `fit_patches`: size, weight, steps, backbone, weights
-):                # A `PatchLearner`
+    tr=None,      # From tracking
+    **kwargs,     # To fit_patches: size, weight, steps, backbone, weights
+):                # A PatchLearner
     "Split and fit patches; no validation part, since each photo is judged by a head that has not seen it."
     t = split(t, test, 0., seed)
     if bar: print(_parts(t), flush=True)
@@ -144,14 +145,14 @@ def train_patch(
 def train_learner(
     t, bar=True,
     epochs=10,
-    size=224, bs=10, aug=None, test=.2, valid=.2, seed=0, by='label', # To `defect_dls`
+    size=224, bs=10, aug=None, test=.2, valid=.2, seed=0, by='label', # To defect_dls
     record=None,  # CSV file that grows by a line with each epoch
-    tr=None,      # From `tracking`
+    tr=None,      # From tracking
     checkpoints=(), # Epochs whose weights are kept too
-    make=defect_learner, # Or `metric_learner`
+    make=defect_learner, # Or metric_learner
     cbs=None,     # More fastai callbacks
-    **kwargs,     # To `make`: backbone, weights, weight, lr, stop, cache ...
-):                # A fitted `DefectLearner`
+    **kwargs,     # To make: backbone, weights, weight, lr, stop, cache ...
+):                # A fitted DefectLearner
     "Split and fit a Learner."
     if checkpoints and max(checkpoints) > epochs: raise UserError(f'There is no epoch {max(checkpoints)} in {epochs} epochs: name earlier checkpoints or train longer.')
     dls = defect_dls(t, size, bs, aug, test, valid, seed, by)
@@ -197,14 +198,19 @@ def _corrected(t, store, kw, bar):
     if bar: print(f'{t.corrected.sum()} corrected parts from {store} are learned from')
     return split_with_feedback(t, kw.get('test', .2), kw.get('seed', 0))
 
-# %% ../nbs/17_recipe.ipynb #4a838eef
-def _finish(f, learn, source, box_thr, name, more, bar):
+# %% ../nbs/17_recipe.ipynb #190d8d95
+def _examples(t, n):
+    "Up to n test parts, anomalies and good ones in turn."
+    t = t[t.split == 'test']; by = [t.path[t.label == l].tolist() for l in ('anomaly', 'good')]
+    return [p for pair in zip_longest(*by) for p in pair if p][:n]
+
+def _finish(f, learn, source, box_thr, name, more, bar, examples=4):
     "Bundle and test of a learner, into the folder f; its checkpoints and its embedding where it has them."
     info = model_info(learn, fit_heat_scale(learn))
     info['data']['source'] = '' if isinstance(source, pd.DataFrame) else str(Path(source).resolve()) if Path(source).exists() else str(source)
     if box_thr is not None: info['boxes']['thr'], info['box_by_hand'] = box_thr, True
     if bar: print(f"stopped: {info['stopped']}")
-    save_bundle(f/BUNDLE, learn.model, info); _save_checkpoints(f/'checkpoints', learn)
+    save_bundle(f/BUNDLE, learn.model, info); _save_checkpoints(f/'checkpoints', learn); add_examples(f/BUNDLE, _examples(learn.table, examples))
     sections = embedding_sections(learn, f) if isinstance(learn.model, MetricNet) else []
     inspector, test = Inspector(f/BUNDLE), learn.table[learn.table.split == 'test']
     m = evaluate(inspector, test, f, name, more, sections, bar)
@@ -225,7 +231,7 @@ def _save_checkpoints(folder, learn):
 # %% ../nbs/17_recipe.ipynb #47bc61d2
 def embedding_sections(
     learn, # A learner of metric learning
-    f,     # Folder for `tsne.png` and `embedding.html`
+    f,     # Folder for tsne.png and embedding.html
 )->list:   # (heading, content) for the page
     "t-SNE of train, test and all parts; k-NN and silhouettes, which are computed on the sphere itself."
     t = learn.table.reset_index(drop=True); e = embeddings(learn.model, t.path.tolist(), learn.size, learn.store); xy, colors = tsne(e), type_colors(t)
@@ -241,18 +247,19 @@ def embedding_sections(
 
 # %% ../nbs/17_recipe.ipynb #545de308
 def train_run(
-    source,         # Anything that `samples` takes
+    source,         # Anything that samples takes
     out,            # Folder of the run
-    method='patch', # One of `METHODS`
+    method='patch', # One of METHODS
     force=True, bar=True,
-    name=None,      # For the page; None: from `source`
-    samples_kw=None,# To `samples`: good, group
+    name=None,      # For the page; None: from source
+    samples_kw=None,# To samples: good, group
     box_thr=None,   # Heat from which a pixel is framed; None: what training found, or 0.8 for gap
     feedback=None,  # Learn from corrections: a feedback store, or True for the one beside the photos
-    track=None,     # `'tensorboard'` or `'wandb'`: losses and figures there too, in files beside `out`
+    examples=4,     # Test photos that travel with the model
+    track=None,     # 'tensorboard' or 'wandb': losses and figures there too, in files beside out
     more='',
-    **kwargs,       # To the method's function: `train_patch`, `train_learner` or `train_cracks`
-)->dict:            # `image_metrics` of the test part
+    **kwargs,       # To the method's function: train_patch, train_learner or train_cracks
+)->dict:            # image_metrics of the test part
     "Train, save the bundle, test it, write the results; `out` appears when all is done."
     out, name = Path(out), name or Path(str(source)).name; check_folder(out, f'{BUNDLE}/{INFO}', force)
     t = samples(source, **(samples_kw or {}))
@@ -260,7 +267,7 @@ def train_run(
     if feedback: t = _corrected(t, store_of(source) if feedback is True else feedback, kwargs, bar)
     with tracking(track, out, kwargs | dict(method=method, parts=name)) as tr, new_folder(out, f'{BUNDLE}/{INFO}', force) as f:
         learn = train(t, bar=bar, record=f/'history.csv', tr=tr, **kwargs)
-        m = _finish(f, learn, source, box_thr, name, more, bar)
+        m = _finish(f, learn, source, box_thr, name, more, bar, examples)
         if tr: track_result(tr, m)
         if tr and bar: print(f'tracked; look at it with  {tr.hint}')
     return m
@@ -277,14 +284,14 @@ def _unseen(inspector, t, source, include_seen):
 # %% ../nbs/17_recipe.ipynb #ffd57d5b
 def test_run(
     bundle,          # A bundle, or the folder of a run
-    source,          # Anything that `samples` takes
+    source,          # Anything that samples takes
     out=None,        # Folder for the results; None: only the figures
     threshold=None,  # Another threshold than the model's own, or (pass below, fail from)
     include_seen=False, # Also test images that were trained on?
     bar=True,
-    backend='torch', # As for `Inspector`
-    **kwargs,        # To `samples`
-)->dict:             # `image_metrics`, with `seen`: number of images left out
+    backend='torch', # As for Inspector
+    **kwargs,        # To samples
+)->dict:             # image_metrics, with seen: number of images left out
     "Test a bundle on labelled images."
     import tempfile
     inspector = Inspector(bundle, threshold, backend=backend)
@@ -295,13 +302,13 @@ def test_run(
 # %% ../nbs/17_recipe.ipynb #e7a03ba0
 def report_run(
     bundle,         # A bundle, or the folder of a run
-    source,         # Anything that `samples` takes, or photos without labels: a folder that holds images itself
+    source,         # Anything that samples takes, or photos without labels: a folder that holds images itself
     out='report.html',
-    threshold=None, # As in `test_run`
+    threshold=None, # As in test_run
     include_seen=False, bar=True, name=None,
-    faithful=0,     # So many anomalies for `faithfulness_section`
-    backend='torch',# As for `Inspector`
-    **kwargs,       # To `samples`
+    faithful=0,     # So many anomalies for faithfulness_section
+    backend='torch',# As for Inspector
+    **kwargs,       # To samples
 )->Path:            # Of the page
     "Inspect photos and write the page."
     if faithful and backend != 'torch': raise UserError('Deletion and insertion ask the network itself: leave --backend away.')
@@ -321,9 +328,9 @@ def _plain_photos(source):
 # %% ../nbs/17_recipe.ipynb #a5ca847e
 def compare_run(
     old, new,    # Folders of runs, or bundles
-    source=None, # Anything that `samples` takes; None: the test part of the new run
-    bar=True, **kwargs, # To `samples`
-)->dict:         # As `compare`, with `seen`: number of images left out
+    source=None, # Anything that samples takes; None: the test part of the new run
+    bar=True, **kwargs, # To samples
+)->dict:         # As compare, with seen: number of images left out
     "Compare two models on the same labelled parts."
     a, b = Inspector(old), Inspector(new)
     t = _test_part(new) if source is None else samples(source, strict=False, **kwargs)
@@ -351,8 +358,8 @@ def faithfulness_section(inspector, vs, n=4, bar=True, steps=10)->list:
 
 # %% ../nbs/17_recipe.ipynb #ce25276e
 def folds_run(
-    source, out, k=5, method='patch', force=True, bar=True, samples_kw=None, **kwargs, # To `patch_folds` or `cross_validate`
-)->dict:   # As `cross_validate`
+    source, out, k=5, method='patch', force=True, bar=True, samples_kw=None, **kwargs, # To patch_folds or cross_validate
+)->dict:   # As cross_validate
     "Cross-validate and write `folds.json` and `folds.csv` into `out`."
     out = Path(out); check_folder(out, 'folds.json', force)
     _, folds, settings = method_functions(method)
@@ -382,6 +389,6 @@ DEMO_NEXT = """Try your own photos (one folder for good parts, one for anomalies
     defect train path/to/folder -o runs/mine
     defect predict runs/mine path/to/new/photos -o runs/mine/new"""
 
-def demo(out='demo', n=400, bar=True, **kwargs)->dict: # kwargs to `train_run`
+def demo(out='demo', n=400, bar=True, **kwargs)->dict: # kwargs to train_run
     "Train and test on real solar cells; everything lands in `out`."
     return train_run(demo_sample(n), out, bar=bar, **kwargs, name='Solar cells (ELPV)', more=DEMO_NEXT)

@@ -24,11 +24,12 @@ INFERNO = (matplotlib.colormaps['inferno'](np.linspace(0, 1, 256))[:, :3]*255).a
 def overlay(
     v:Verdict,
     im,        # The photo, at the size that is wanted
+    opacity=.75, # Of the hottest places
 )->Image.Image:
     "Photo with heat and boxes."
     w, h = im.size
     s = scale_heat(upsample(v.raw, (h, w)), shown_scale(v.scale, v.label))[..., None]
-    a = .75*np.sqrt(s)
+    a = opacity*np.sqrt(s)
     out = Image.fromarray(((1 - a)*np.asarray(im, np.float32) + a*INFERNO[(s[..., 0]*255).astype(int)]).round().astype(np.uint8))
     d, k = ImageDraw.Draw(out), np.array([w/v.size[1], h/v.size[0]]*2)
     for b in v.boxes*k:
@@ -164,9 +165,9 @@ def _z(p): p = min(max(p, 1e-7), 1 - 1e-7); return np.log(p/(1 - p))
 
 def html_report(
     title,
-    verdicts,      # `Verdict`s of the parts, without errors
+    verdicts,      # Verdicts of the parts, without errors
     truth=None,    # dict path -> (good or anomaly, type of defect); None: not known
-    sections=(),   # More (heading, content) as for `page`, below the pictures
+    sections=(),   # More (heading, content) as for page, below the pictures
     said='',       # A sentence below the headline
     most=500,      # At most so many parts with a picture
 )->str:
@@ -178,7 +179,7 @@ def html_report(
 
 # %% ../nbs/16a_report.ipynb #5d332589
 def model_section(
-    info, # From `load_info`
+    info, # From load_info
 )->dict:
     "What made the verdicts, so that it can be made again."
     r, d = info['recipe'], info['data']
@@ -187,7 +188,7 @@ def model_section(
         versions=', '.join(f'{k} {v}' for k, v in info['versions'].items()))
 
 def curve_sections(
-    y, p,           # bool `[n]`, float `[n]`
+    y, p,           # bool [n], float [n]
     temperature=1.,
 )->list:            # Empty if a class is missing
     "ROC, precision-recall and reliability."

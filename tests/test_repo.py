@@ -25,7 +25,7 @@ def test_public_names_are_documented(py):
     for n in ast.parse(py.read_text()).body:
         if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not n.name.startswith('_'): assert ast.get_docstring(n), n.name
 
-ROOMS = [{'guard'}, {'weights', 'images', 'sources', 'place', 'samples', 'split', 'feedback', 'synth', 'boxes'}, {'data', 'winograd', 'model', 'patches', 'metric', 'metrics', 'pixel_metrics', 'box_metrics', 'outcome', 'show', 'check'}, {'train', 'patch_train', 'metric_train', 'track', 'shap_heat', 'distributed', 'cache', 'explain', 'graph', 'faithfulness', 'decide', 'contract', 'bundle', 'backend'}, {'inspector', 'localise'}, {'batch', 'run', 'cluster', 'watch', 'compare', 'figures', 'report', 'embedding', 'export', 'benchmark'}, {'recipe'}, {'cli', 'all'}]
+ROOMS = [{'guard'}, {'weights', 'images', 'sources', 'place', 'samples', 'split', 'feedback', 'synth', 'boxes'}, {'data', 'winograd', 'model', 'patches', 'metric', 'metrics', 'pixel_metrics', 'box_metrics', 'outcome', 'show', 'check'}, {'train', 'patch_train', 'metric_train', 'track', 'shap_heat', 'distributed', 'cache', 'explain', 'graph', 'faithfulness', 'decide', 'contract', 'bundle', 'backend'}, {'inspector', 'localise'}, {'batch', 'run', 'cluster', 'watch', 'compare', 'figures', 'report', 'embedding', 'export', 'benchmark', 'desk', 'app'}, {'recipe'}, {'cli', 'all'}]
 
 def test_imports_point_down():
     "A room imports rooms below it, or a module of its own room that comes earlier in the notebooks' order."
@@ -48,7 +48,7 @@ def test_changelog_knows_the_version():
 
 def test_a_prediction_imports_little():
     "What trains, draws or measures takes seconds to import; a prediction waits for none of it."
-    code = "import sys, defect_nbdev.cli, defect_nbdev.run, defect_nbdev.inspector; print(*sorted({'torchvision', 'fastai', 'matplotlib', 'pandas', 'sklearn', 'scipy.stats', 'scipy.optimize', 'shap', 'cv2', 'onnxruntime', 'openvino', 'ray', 'fsspec.implementations.http'} & set(sys.modules)))"
+    code = "import sys, defect_nbdev.cli, defect_nbdev.run, defect_nbdev.inspector; print(*sorted({'torchvision', 'fastai', 'matplotlib', 'pandas', 'sklearn', 'scipy.stats', 'scipy.optimize', 'shap', 'cv2', 'onnxruntime', 'openvino', 'ray', 'gradio', 'fsspec.implementations.http'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout.strip() == ''
 
 EXPLAINED = {('benchmark', 'B404'): 'it starts itself anew', ('benchmark', 'B603'): 'to measure memory and start; a fixed list of words, no shell', ('show', 'B106'): 'a colour, taken for a password because its name is PASS'}

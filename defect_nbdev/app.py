@@ -145,7 +145,7 @@ def _results(gr):
 def _table(gr):
     with gr.Accordion('All photos', open=True):
         wanted = gr.CheckboxGroup(VERDICTS, value=VERDICTS, label='Show', elem_id='wanted'); count = gr.HTML(elem_id='count')
-        table = gr.Dataframe(headers=['no.', 'photo', 'verdict', 'probability', 'boxes', 'remark'], interactive=False, elem_id='table', column_widths=[60, 180, 100, 110, 80, 300], max_height=360)
+        table = gr.Dataframe(headers=['no.', 'photo', 'verdict', 'probability', 'boxes', 'remark'], interactive=False, elem_id='table', wrap=True, column_widths=[60, 180, 100, 120, 80, 400], max_height=360)
         make, files = gr.Button('Make files: CSV, COCO and the picture', elem_id='make'), gr.File(label='Files', file_count='multiple', interactive=False, elem_id='files', visible=False)
     return wanted, count, table, make, files
 

@@ -6,7 +6,7 @@
 __all__ = ['RayEngine']
 
 # %% ../nbs/15d_cluster.ipynb #5248c991
-import itertools, json, logging, os, re, socket, tempfile
+import itertools, json, logging, os, re, socket, tempfile, warnings
 from fastcore.basics import patch
 from pathlib import Path
 from .batch import verdict_row, write_extras
@@ -73,7 +73,9 @@ def _dataset(items, bs, workers, judge, args, res):
     import ray.data as d
     logging.getLogger('ray.data').setLevel(logging.ERROR); c = d.DataContext.get_current(); c.enable_progress_bars = False; c.execution_options.preserve_order = True
     n = min(workers, -(-len(items)//bs)); ds = d.from_items(items, override_num_blocks=max(1, min(len(items)//bs, 20*n)))
-    return ds.map_batches(judge, fn_constructor_args=args, batch_size=bs, compute=d.ActorPoolStrategy(size=n), max_task_retries=3, **res)
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', '.*ray_remote_args')
+        return ds.map_batches(judge, fn_constructor_args=args, batch_size=bs, compute=d.ActorPoolStrategy(size=n), max_task_retries=3, **res)
 
 @patch
 def _chunk(self:RayEngine, items):

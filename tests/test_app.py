@@ -82,7 +82,7 @@ def test_other_sites_are_refused(address):
 def test_example_row_and_wrong_photo(page, washer, tmp_path):
     p = page(); p.click('#examples button'); p.wait_for_selector('#verdict .verdict', timeout=60_000); one = text(p, '#verdict')
     (tmp_path/'x.png').write_text('no photo'); files = sorted((washer/'test').rglob('*.png'))[:2]; p.set_input_files('#drop input[type=file]', [*map(str, files), str(tmp_path/'x.png')]); until(p, '#count', '1 ERROR'); assert text(p, '#verdict') != one
-    p.locator('#table td', has_text='x.png').first.click(); until(p, '#verdict', 'ERROR'); p.click('#wrong button'); p.locator('#should label', has_text='good').click(); p.click('#keep'); until(p, '#message', 'teaches nothing')
+    p.locator('#table [role=gridcell]', has_text='x.png').first.click(); until(p, '#verdict', 'ERROR'); p.click('#wrong button'); p.locator('#should label', has_text='good').click(); p.click('#keep'); until(p, '#message', 'teaches nothing')
 
 def test_two_people_see_their_own(page, washer):
     a, b = page(), page(); f = sorted((washer/'test').rglob('*.png')); drop(a, f[:1]); drop(b, f[1:2]); assert f[0].name in text(a, '#table') and f[1].name not in text(a, '#table') and f[0].name not in text(b, '#table')

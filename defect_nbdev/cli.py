@@ -35,6 +35,10 @@ def _count(s):
     if int(s) < 1: raise argparse.ArgumentTypeError(f'{s} is not 1 or more')
     return int(s)
 
+def _port(s):
+    if not 0 < int(s) < 65536: raise argparse.ArgumentTypeError(f'{s} is not between 1 and 65535')
+    return int(s)
+
 def _budget(s):
     if not 0 <= (v := float(s)) < float('inf'): raise argparse.ArgumentTypeError(f'{s} is not a number of GB')
     return v
@@ -319,11 +323,12 @@ def _add_app(verbs):
     p = _verb(verbs, 'app', _app, 'a page in the browser: drop photos, see verdicts, move thresholds, say what is wrong (needs the extra app)', '  defect app runs/mine\n  defect app runs/mine --host 0.0.0.0 --auth user:password        for other machines too')
     p.add_argument('model', help='folder of a run, or its bundle')
     p.add_argument('--host', default='127.0.0.1', help='address to listen on (default 127.0.0.1: this machine only)')
-    p.add_argument('--port', type=int, choices=range(1, 65536), metavar='PORT', help='(default: the first free one from 7860)')
+    p.add_argument('--port', type=_port, help='(default: the first free one from 7860)')
     p.add_argument('--auth', metavar='USER:PASSWORD', help='who may see the page; demanded where other machines can reach it')
     p.add_argument('--store', metavar='FILE', help='where corrections are kept (default: feedback.sqlite beside the photos that the model was made from)')
     p.add_argument('--max-photos', type=_count, default=200, help='photos at a time (default 200)')
     p.add_argument('--max-mb', type=_count, default=50, help='megabytes of a photo (default 50)')
+    p.add_argument('--max-gb', type=_count, default=4, help='gigabytes of all photos that the page keeps at a time (default 4)')
     p.add_argument('--browser', action='store_true', help='open a browser')
     _add_backend(p)
 
@@ -332,7 +337,7 @@ def _app(a):
     def end(*_): raise KeyboardInterrupt('the page is closed, uploads are removed.')
     for s in ('SIGINT', 'SIGTERM', 'SIGHUP'):
         if hasattr(signal, s): signal.signal(getattr(signal, s), end)           # also when the terminal is closed or a service is stopped
-    with served(a.model, a.host, a.port, a.auth, a.browser, store=a.store, files=a.max_photos, mb=a.max_mb, backend=a.backend) as url:
+    with served(a.model, a.host, a.port, a.auth, a.browser, store=a.store, files=a.max_photos, mb=a.max_mb, gb=a.max_gb, backend=a.backend) as url:
         print(f'open {url}   Ctrl-C ends it', flush=True); threading.Event().wait()
 
 # %% ../nbs/18_cli.ipynb #cd0fc75f

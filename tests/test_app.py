@@ -3,8 +3,10 @@ import os, re, subprocess, sys
 from pathlib import Path
 import pandas as pd, pytest
 from conftest import refused
-from test_report import CHROMIUM, FLAGS
+from test_report import opened
 sync_api = pytest.importorskip('playwright.sync_api'); pytest.importorskip('gradio')
+
+CAMERA = ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream']
 
 @pytest.fixture(scope='module')
 def address(run, tmp_path_factory):
@@ -14,9 +16,7 @@ def address(run, tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def browser():
-    if not CHROMIUM: pytest.skip('no Chromium on this machine')
-    with sync_api.sync_playwright() as p:
-        b = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS); yield b; b.close()
+    yield from opened(CAMERA)
 
 @pytest.fixture
 def page(browser, address):
@@ -83,6 +83,11 @@ def test_example_row_and_wrong_photo(page, washer, tmp_path):
     p = page(); p.click('#examples button'); p.wait_for_selector('#verdict .verdict', timeout=60_000); one = text(p, '#verdict')
     (tmp_path/'x.png').write_text('no photo'); files = sorted((washer/'test').rglob('*.png'))[:2]; p.set_input_files('#drop input[type=file]', [*map(str, files), str(tmp_path/'x.png')]); until(p, '#count', '1 ERROR'); assert text(p, '#verdict') != one
     p.locator('#table [role=gridcell]', has_text='x.png').first.click(); until(p, '#verdict', 'ERROR'); p.click('#wrong button'); p.locator('#should label', has_text='good').click(); p.click('#keep'); until(p, '#message', 'teaches nothing')
+
+def test_camera(page):
+    "Chromium draws a moving picture where a camera would be."
+    p = page(); p.click('button:has-text("Camera")'); p.click('#camera button:has-text("Click to Access Webcam")'); p.wait_for_selector('#camera video', state='visible'); p.wait_for_timeout(1000)
+    p.click('#camera button[aria-label="capture photo"]'); p.wait_for_selector('#verdict .verdict', timeout=60_000); assert re.search('PASS|FAIL|REVIEW', text(p, '#verdict'))
 
 def test_two_people_see_their_own(page, washer):
     a, b = page(), page(); f = sorted((washer/'test').rglob('*.png')); drop(a, f[:1]); drop(b, f[1:2]); assert f[0].name in text(a, '#table') and f[1].name not in text(a, '#table') and f[0].name not in text(b, '#table')

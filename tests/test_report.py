@@ -1,18 +1,19 @@
 "The report in a real browser: it moves, it fetches nothing, it fits a narrow window, keys are enough."
-import re, shutil
+import os, re, shutil
 import pytest
 
 sync_api = pytest.importorskip('playwright.sync_api')
 CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome', 'chrome'))), None)
 FLAGS = '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync'.split()
 
-@pytest.fixture(scope='module')
-def browser():
-    if not CHROMIUM: pytest.skip('no Chromium on this machine')
+def opened(flags=()):
+    "A browser. Only a person's own machine may be without one."
+    if not CHROMIUM: (pytest.fail if os.environ.get('CI') else pytest.skip)('no Chromium on this machine')
     with sync_api.sync_playwright() as p:
-        b = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield b
-        b.close()
+        b = p.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags]); yield b; b.close()
+
+@pytest.fixture(scope='module')
+def browser(): yield from opened()
 
 @pytest.fixture(scope='module')
 def reports(defect, run, washer, tmp_path_factory):

@@ -279,7 +279,7 @@ def free_port(
 def _launch(gr, page, blocks, host, port, login, browser):
     from starlette.middleware import Middleware
     guard = Middleware(Guard, hosts=LOCAL if host in LOCAL else ())
-    try: return blocks.queue(api_open=False).launch(server_name=f'[{host}]' if ':' in host else host, server_port=port, auth=login, max_file_size=f'{page.mb}mb', share=False, quiet=True, prevent_thread_lock=True, inbrowser=browser, footer_links=[], ssr_mode=False, theme=_theme(gr), css=CSS,
+    try: return blocks.queue(api_open=False).launch(server_name=f'[{host}]' if ':' in host else host, server_port=port, auth=login, max_file_size=f'{page.mb}mb', share=False, quiet=True, prevent_thread_lock=True, inbrowser=browser, inline=False, footer_links=[], ssr_mode=False, theme=_theme(gr), css=CSS,
                                                     state_session_capacity=50, run_history=False, enable_monitoring=False, app_kwargs=dict(middleware=[guard]))[1]
     except Exception as e: raise UserError(f'The page cannot be opened on {host}:{port} ({e}): choose another --port or --host.') from e
 

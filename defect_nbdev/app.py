@@ -36,11 +36,13 @@ def check_host(
 class Page:
     "What happens between photos, verdicts and corrections."
     def __init__(self,
-        model,            # Folder of a run or of its bundle
-        store=None,       # Feedback store; None: beside the photos that the model was made from, if they are here
-        files=200, mb=50, # Largest number of photos at a time, largest file
-        gb=4,             # Of all that all visitors have sent and that is not removed yet
-        backend='torch', folder=None, # What runs the model; private folder for uploads and results
+        model,           # Folder of a run or of its bundle
+        store=None,      # Feedback store; None: beside the photos that the model was made from, if they are here
+        files=200,       # Largest number of photos at a time
+        mb=50,           # Largest file
+        gb=4,            # Of all that all visitors have sent and that is not removed yet
+        backend='torch', # What runs the model
+        folder=None,     # Private folder for uploads and results
     ):
         self.inspector, self.files, self.mb, self.gb, self.folder = Inspector(model, backend=backend), files, mb, gb, Path(folder or tempfile.mkdtemp(prefix='defect-app-'))
         try: self.store = Path(store) if store else store_of((self.inspector.info.get('data') or {}).get('source') or 'unknown')
@@ -244,7 +246,10 @@ CLOSED = re.compile(r'/(run-history|process_recording|monitoring|deep_link|vibe|
 
 class Guard:
     "ASGI middleware that refuses requests from other sites, and routes that the page does not need."
-    def __init__(self, app, hosts): self.app, self.hosts = app, hosts # hosts: names by which the page may be asked for; empty: any
+    def __init__(self,
+        app,   # An ASGI application
+        hosts, # Names by which the page may be asked for; empty: any
+    ): self.app, self.hosts = app, hosts
     def fine(self, path, headers): # headers: dict of str, names in lower case
         host = headers.get('host', ''); name = host.rpartition(':')[0] if re.search(r':\d+$', host) else host
         return not CLOSED.search(path) and (not self.hosts or name.strip('[]') in self.hosts) and headers.get('origin', 'null').partition('://')[2] in ('', host)

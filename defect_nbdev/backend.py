@@ -19,7 +19,9 @@ EXPORTS, RECORD, EXPORT_SCHEMA = 'exports', 'export.json', 1
 ENGINES = {'onnx': 'model.onnx', 'openvino': 'model.xml', 'openvino-int8': 'model.xml'}   # What an engine opens
 BACKENDS = ['torch', *ENGINES]
 
-def check_backend(name):
+def check_backend(
+    name, # One of BACKENDS
+):
     "The name, if there is such a backend."
     if name not in BACKENDS: raise UserError(f'There is no backend {name!r}: choose from {", ".join(BACKENDS)}.')
     return name
@@ -45,10 +47,12 @@ def load_record(
 
 # %% ../nbs/13a_backend.ipynb #b46c0b66
 def parity(
-    label,   # good or anomaly, [n]
-    p, q,    # Probabilities by PyTorch, by the export, [n]
-    low, high, # Thresholds: PASS below the first, FAIL from the second on
-)->dict:     # n, p_diff: largest difference; changed: verdicts that differ; lost: anomalies that pass only in the export
+    label, # good or anomaly, [n]
+    p,     # Probabilities by PyTorch, float [n]
+    q,     # Probabilities by the export, float [n]
+    low,   # Thresholds: PASS below the first
+    high,  # FAIL from the second on
+)->dict:   # n, p_diff: largest difference; changed: verdicts that differ; lost: anomalies that pass only in the export
     "How far an export agrees."
     p, q = np.asarray(p, float), np.asarray(q, float)
     word = lambda v: (v >= low).astype(int) + (v >= high)
@@ -56,8 +60,9 @@ def parity(
     return dict(n=len(p), p_diff=float(np.abs(p - q).max(initial=0.)), changed=int((word(p) != word(q)).sum()), lost=int(lost.sum()))
 
 def parity_fault(
-    kind, m,     # One of ENGINES; from parity, with heat_r: correlation of the heatmaps, if known
-)->str:          # '' if it holds
+    kind, # One of ENGINES
+    m,    # From parity, with heat_r: correlation of the heatmaps, if known
+)->str:   # '' if it holds
     "What is wrong with an export, in words."
     p_diff, share, r = (1., .005, .98) if kind.endswith('int8') else (1e-4, 0., .999)
     if m['p_diff'] > p_diff: return f"a probability differs by {m['p_diff']:.1e}, which is more than {p_diff:g}"
@@ -83,7 +88,11 @@ def need_openvino():
 # %% ../nbs/13a_backend.ipynb #9276aeaa
 class Engine:
     "An exported model: images float32 `[B, 3, H, W]` in 0..1 in, probability `[B]` and heat `[B, h, w]` out."
-    def __init__(self, kind, file, run): self.kind, self.file, self.run = kind, file, run
+    def __init__(self,
+        kind, # One of ENGINES
+        file, # The exported model
+        run,  # Function from images to (probability, heat)
+    ): self.kind, self.file, self.run = kind, file, run
     def __repr__(self): return f'Engine({self.kind})'
     def __call__(self, x): p, heat = self.run(np.ascontiguousarray(x, np.float32)); return np.asarray(p, float), np.asarray(heat)
 
@@ -113,10 +122,12 @@ def open_engine(
 
 # %% ../nbs/13a_backend.ipynb #84e6afa9
 def load_engine(
-    path, kind,     # A bundle, or the folder of a run; one of ENGINES
-    low, high,      # Thresholds that it will be used with
-    threads=None,
-):                  # Engine, and its record as from load_record
+    path,         # A bundle, or the folder of a run
+    kind,         # One of ENGINES
+    low,          # Threshold that it will be used with: review from
+    high,         # Fails from
+    threads=None, # Of the processor; None: all
+):                # Engine, and its record as from load_record
     "The exported model of a bundle, if its verdicts are those of PyTorch at these thresholds."
     r = load_record(path, kind); pr = r['parity']
     if fault := parity_fault(kind, parity(pr['label'], pr['p'], pr['p_exported'], low, high)): raise UserError(f'At these thresholds the export to {kind} does not agree with the model: {fault}. Take another backend, or run defect export {path} --to {kind} again.')

@@ -16,11 +16,13 @@ from .inspector import Verdict
 from .place import Place
 
 # %% ../nbs/15_batch.ipynb #3f52b8e2
-def as_text(path): "A path that every table can hold."; return os.fsencode(path).decode('utf-8', 'backslashreplace')
+def as_text(
+    path, # Of a photo
+): "A path that every table can hold."; return os.fsencode(path).decode('utf-8', 'backslashreplace')
 
 def verdict_row(
-    v:Verdict,
-)->dict: # path, verdict, p_anomaly, threshold, review, height, width, boxes (xyxy half-open, px, best first), box_scores, error
+    v:Verdict, # A Verdict
+)->dict:       # path, verdict, p_anomaly, threshold, review, height, width, boxes (xyxy half-open, px, best first), box_scores, error
     "A `Verdict` without its picture and heat."
     r = v.to_dict(); h, w = r.pop('size')
     return r | dict(path=as_text(v.path), error=as_text(v.error), height=int(h), width=int(w))
@@ -39,7 +41,7 @@ def csv_row(
 
 def write_csv(
     rows,       # Iterable of verdict_rows
-    file,
+    file,       # Where to
     truth=None, # dict path -> good or anomaly
 ):
     "`predictions.csv`, row by row."
@@ -47,7 +49,10 @@ def write_csv(
         w = csv.writer(h); w.writerow(CSV_COLUMNS)
         for r in rows: w.writerow(csv_row(r, (truth or {}).get(r['path'], '')))
 
-def append_csv(row, file):
+def append_csv(
+    row,  # dict
+    file, # A CSV file that may be new
+):
     "One row more."
     with open(file, 'a', newline='', encoding='utf-8') as h: csv.writer(h).writerow(csv_row(row))
 
@@ -63,7 +68,7 @@ def _coco_boxes(rows):
 
 def write_coco(
     rows, # Function that gives an iterable of verdict_rows; called twice
-    file,
+    file, # Where to
 ):
     "`coco.json`, row by row."
     with new_file(file) as f, open(f, 'w', encoding='utf-8') as h:
@@ -84,17 +89,19 @@ def _overlay(v):
 EXTRAS = dict(overlays=('.png', _overlay), heatmaps=('.npy', _npy), masks=('.png', _mask))  # Folder: ending, content
 
 def write_extras(
-    v:Verdict,
-    i,      # Its number, which keeps photos of one name in two folders apart
-    out,    # Folder, or Place
-    extras, # Names from EXTRAS
+    v:Verdict, # A Verdict
+    i,         # Its number, which keeps photos of one name in two folders apart
+    out,       # Folder, or Place
+    extras,    # Names from EXTRAS
 ):
     "The files for one photo."
     for k in extras if not v.error else ():
         end, content = EXTRAS[k]
         with Place(out).new(f'{k}/{i:06d}_{as_text(Path(v.path).stem)[:80]}{end}') as f: f.write_bytes(content(v))
 
-def check_extras(extras):
+def check_extras(
+    extras, # Names, of EXTRAS
+):
     "Refuse unknown names."
     if bad := set(extras) - set(EXTRAS): raise UserError(f'{min(bad)!r} cannot be written: choose from {", ".join(EXTRAS)}.')
 

@@ -45,7 +45,7 @@ from .winograd import plain_convolutions
 # %% ../nbs/16c_benchmark.ipynb #06eaaf92
 def alternate(
     rivals,   # dict name -> function without arguments
-    rounds=5,
+    rounds=5, # How often each is measured
     warm=1,   # Calls of each that do not count
 )->pd.DataFrame: # Columns round, rival, seconds
     "Time rivals in turn; who begins changes from round to round."
@@ -74,20 +74,32 @@ def machine()->dict:
     return dict(cpu=line('model name') or platform.processor(), cores=len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count(), vectors=[f for f in ('avx2', 'avx512f', 'avx512_vnni', 'avx512_bf16', 'amx_int8') if f in line('flags').split()],
         threads=torch.get_num_threads(), gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None, system=platform.system(), python=platform.python_version(), **{p: version(p) for p in ('torch', 'fastai')})
 
-def matrix_rate(n=2048, repeats=5, device='cpu', dtype=torch.float32)->float:
+def matrix_rate(
+    n=2048,              # Rows and columns
+    repeats=5,           # Products; the best counts
+    device='cpu',        # As for torch
+    dtype=torch.float32, # Of torch
+)->float:
     "Operations a second of an n-cube matrix product, the best of some."
     a, b, best = torch.rand(n, n, device=device, dtype=dtype), torch.rand(n, n, device=device, dtype=dtype), 0.
     for _ in range(repeats + 1):
         start = time.perf_counter(); (a@b).sum().item(); best = max(best, 2*n**3/(time.perf_counter() - start))
     return best
 
-def operations(net, x)->float:
+def operations(
+    net, # Any module
+    x,   # Its input
+)->float:
     "Multiplications and additions of one forward pass, as its layers are defined."
     with FlopCounterMode(display=False) as c, torch.no_grad(), plain_convolutions(): net(x)
     return float(c.get_total_flops())
 
 # %% ../nbs/16c_benchmark.ipynb #6c0ae8b2
-def floor(rounds=5, size=224, bs=4)->dict:
+def floor(
+    rounds=5, # How often each is measured
+    size=224, # Side of the squared input, px
+    bs=4,     # Photos in a batch
+)->dict:
     "Share of the measured matrix-product rate that the whole network reaches; above 1 where it finds a way with fewer operations than its definition has."
     net, x = defect_net().eval(), torch.rand(bs, 3, size, size).contiguous(memory_format=torch.channels_last)
     rates, shares, ops = [], [], operations(net, x)
@@ -98,7 +110,13 @@ def floor(rounds=5, size=224, bs=4)->dict:
     return dict(matrix_gflops=float(np.median(rates))/1e9, share=float(np.median(shares)), share_low=min(shares), share_high=max(shares), rounds=rounds)
 
 # %% ../nbs/16c_benchmark.ipynb #d6239a89
-def plain_learner(t, size=224, bs=10, lr=1e-4, seed=0):
+def plain_learner(
+    t,        # Samples table
+    size=224, # Side of the squared input, px
+    bs=10,    # Photos in a batch
+    lr=1e-4,  # Learning rate
+    seed=0,   # Of all that is random
+):
     "VGG16-GAP as plain fastai, from the same weights."
     w, about = load_imagenet(); body = models.vgg16().features[:30]; body.load_state_dict({k.removeprefix('features.'): v for k, v in w.items() if k.startswith('features.')}); torch.manual_seed(seed)
     block = DataBlock((ImageBlock, CategoryBlock(['good', 'anomaly'], sort=False)), get_x=ColReader('path'), get_y=ColReader('label'), splitter=lambda t: (list(range(len(t))), []), item_tfms=Resize(size, ResizeMethod.Squish))
@@ -111,7 +129,11 @@ class _Normalised(nn.Module):
     def forward(self, x): m, s = (o.to(x.device) for o in self.stats); return (x.as_subclass(torch.Tensor) - m)/s
 
 # %% ../nbs/16c_benchmark.ipynb #f87847da
-def plain_inspect(net, paths, size=224):
+def plain_inspect(
+    net,      # A DefectNet
+    paths,    # Photos
+    size=224, # Side of the squared input, px
+):
     "Probability, heat and box of each photo, with the reference's arithmetic; `net` in contiguous memory."
     kept, out = {}, []
     hook = layer(net).register_forward_hook(lambda m, i, o: kept.update(a=o))
@@ -141,10 +163,12 @@ def _plain_p(l, t, size):
     return np.array(out)
 
 def training(
-    t,              # Samples table
-    size=224, epochs=10, seed=0,
-    rounds=3,       # Epochs of the plain training that are timed
-    k=5,            # Folds
+    t,         # Samples table
+    size=224,  # Side of the squared input, px
+    epochs=10, # Passes over the training part
+    seed=0,    # Of all that is random
+    rounds=3,  # Epochs of the plain training that are timed
+    k=5,       # Folds
 )->dict:
     "One split and k folds by the reference protocol: plain fastai against frozen features that are computed once."
     dls = defect_dls(t, size, valid=0., seed=seed); test = dls.table[dls.table.split == 'test']; plain = plain_learner(dls.table, size, seed=seed); ours, epoch = [], []
@@ -159,9 +183,11 @@ def training(
 
 # %% ../nbs/16c_benchmark.ipynb #f77ba5b2
 def verdicts(
-    t,              # Samples table
-    size=224, epochs=10, seeds=(0, 1, 2),
-):                  # Yields the figures so far after each seed
+    t,               # Samples table
+    size=224,        # Side of the squared input, px
+    epochs=10,       # Passes over the training part
+    seeds=(0, 1, 2), # One training each
+):                   # Yields the figures so far after each seed
     "Balanced accuracy of both trainings on the same test parts."
     out = dict(ours=[], plain=[])
     for i, seed in enumerate(seeds, 1):
@@ -176,11 +202,11 @@ def _run(inspector, paths, how=nullcontext()):
         for v in inspector.stream(paths): v.boxes
 
 def inspection(
-    bundle,   # With one dense layer after the pooling, or of patches
-    paths,    # Photos; each rival inspects all of them in each round
+    bundle,                 # With one dense layer after the pooling, or of patches
+    paths,                  # Photos; each rival inspects all of them in each round
     engines=tuple(ENGINES), # Exports that the bundle has
-    rounds=5,
-)->pd.DataFrame: # As from faster
+    rounds=5,               # How often each is measured
+)->pd.DataFrame:            # As from faster
     "From files to probability, heat and boxes."
     net, info = load_bundle(bundle); own = Inspector(bundle); rivals = {}
     if info['explainer'] == 'cam': net = net.to(memory_format=torch.contiguous_format); rivals['plain PyTorch'] = lambda: plain_inspect(net, paths, info['size'])
@@ -188,13 +214,21 @@ def inspection(
     for e in engines: i = Inspector(bundle, backend=e); rivals[e] = lambda i=i: _run(i, paths)
     return faster(alternate(rivals, rounds), next(iter(rivals)), len(paths))
 
-def decoding(bundle, paths, rounds=5)->pd.DataFrame:
+def decoding(
+    bundle,   # Folder of a bundle
+    paths,    # Photos
+    rounds=5, # How often each is measured
+)->pd.DataFrame:
     "Reading photos alone, beside the whole inspection: what there is to hide behind the network."
     own = Inspector(bundle); size = own.info['size']
     return faster(alternate({'inspection': lambda: _run(own, paths), 'decoding alone': lambda: [to_array(squish(read_image(p), size)) for p in paths]}, rounds), 'inspection', len(paths))
 
 # %% ../nbs/16c_benchmark.ipynb #ee550de3
-def heatmaps(bs=4, size=224, rounds=5)->dict: # name -> row of faster
+def heatmaps(
+    bs=4,     # Photos in a batch
+    size=224, # Side of the squared input, px
+    rounds=5, # How often each is measured
+)->dict:      # name -> row of faster
     "Cost of heatmaps."
     net, x = defect_net().eval(), torch.rand(bs, 3, size, size).contiguous(memory_format=torch.channels_last)
     def bare():
@@ -215,7 +249,12 @@ def _measured(args)->tuple:
     if r.returncode: raise UserError(f'{" ".join(map(str, args[:3]))} ... failed: {r.stderr[-300:]}')
     s, kb, _ = r.stdout.split(); return float(s), int(kb)*1024
 
-def memory(bundle, photo, n=10000, small=8)->dict:
+def memory(
+    bundle,  # Folder of a bundle
+    photo,   # A file
+    n=10000, # Photos
+    small=8, # Photos of the run that it is compared with
+)->dict:
     "Largest memory of `defect predict` over n photos (links to one), and over one batch."
     with tempfile.TemporaryDirectory() as d:
         for k in (small, n):
@@ -224,13 +263,23 @@ def memory(bundle, photo, n=10000, small=8)->dict:
         a, b = [_measured([*_program(), 'predict', bundle, Path(d)/str(k), '-o', Path(d)/f'out{k}'])[1] for k in (small, n)]
     return dict(photos=n, mb=b/1e6, mb_of_one_batch=a/1e6, more_mb=(b - a)/1e6)
 
-def start_up(bundle, photo, rounds=3)->dict:
+def start_up(
+    bundle,   # Folder of a bundle
+    photo,    # A file
+    rounds=3, # How often each is measured
+)->dict:
     "Seconds of `defect --help` and of one prediction, each in a new process."
     rows = [(_measured([*_program(), '--help'])[0], _measured([*_program(), 'predict', bundle, photo])[0]) for _ in range(rounds)]
     h, p = zip(*rows); return dict(help=float(np.median(h)), help_high=max(h), predict=float(np.median(p)), predict_high=max(p), rounds=rounds)
 
 # %% ../nbs/16c_benchmark.ipynb #10015ae9
-def gpu(size=224, bs=64, rounds=5, device='cuda', compiled=True)->dict:
+def gpu(
+    size=224,      # Side of the squared input, px
+    bs=64,         # Photos in a batch
+    rounds=5,      # How often each is measured
+    device='cuda', # As for torch
+    compiled=True, # By torch.compile too?
+)->dict:
     "Photos a second of VGG16 with its heat on a GPU, and the share of the floor."
     device = torch.device(device); net = defect_net().eval().to(device); x = torch.rand(bs, 3, size, size, device=device).contiguous(memory_format=torch.channels_last); ops = operations(net, x[:1])
     w = (net.head.weight[1] - net.head.weight[0]).detach()
@@ -296,15 +345,17 @@ def _small(bundle):
 
 # %% ../nbs/16c_benchmark.ipynb #c7e9cbdb
 def benchmark(
-    source=None,   # Labelled photos, as for samples; None: drawn parts
-    parts=PARTS,   # Which of PARTS and LONG
-    rounds=5,
+    source=None,            # Labelled photos, as for samples; None: drawn parts
+    parts=PARTS,            # Which of PARTS and LONG
+    rounds=5,               # How often each is measured
     engines=tuple(ENGINES), # Exports; () without the extra export
-    n=16,          # Photos in a round of inspection
-    many=10000,    # Photos of the run whose memory is measured
-    size=224, patch_size=384, parts_drawn=434,
-    say=lambda s: None, # Called with the name of what begins
-    out=None,      # JSON file, written after each part; other parts that were measured before stay in it
+    n=16,                   # Photos in a round of inspection
+    many=10000,             # Photos of the run whose memory is measured
+    size=224,               # Side for vgg16-gap, px
+    patch_size=384,         # Side for the patch method, px
+    parts_drawn=434,        # Washers that are drawn where no photos are given
+    say=lambda s: None,     # Called with the name of what begins
+    out=None,               # JSON file, written after each part; other parts that were measured before stay in it
 )->dict:
     "Measure everything on this machine."
     if bad := set(parts) - {*PARTS, *LONG}: raise UserError(f'There is no part {min(bad)!r} of the benchmark: choose from {", ".join(PARTS + LONG)}.')
@@ -322,7 +373,9 @@ def benchmark(
     return r
 
 # %% ../nbs/16c_benchmark.ipynb #61402c19
-def benchmark_text(r)->str:
+def benchmark_text(
+    r, # From benchmark
+)->str:
     "For people."
     m, out = r['machine'], []; row = lambda what, v, more='': out.append(f'{what:44} {v:>10}   {more}'.rstrip())
     times = lambda v: (f"{v['ratio']:.1f}x", f"{v['ratio_low']:.1f} .. {v['ratio_high']:.1f}")

@@ -12,7 +12,8 @@ from .boxes import mask_boxes, scale_heat
 
 # %% ../nbs/09b_box_metrics.ipynb #db3517ba
 def box_iou(
-    a, b, # float [n, 4], [m, 4]
+    a, # float [n, 4]
+    b, # float [m, 4]
 )->np.ndarray: # [n, m] in 0..1
     "Area of the intersection over area of the union, each box with each."
     return ops.box_iou(*[torch.as_tensor(np.asarray(o, float)).view(-1, 4) for o in (a, b)]).numpy()
@@ -21,28 +22,34 @@ def box_iou(
 TAUS, DELTAS = np.linspace(.01, .99, 99), (.3, .5, .7)
 
 def box_hits(
-    heat, mask,  # float [H, W], bool [H, W] with at least one region
-    taus=None, deltas=DELTAS, # None: TAUS
-    scale=None,  # (cold, hot) for all maps; None, as in the paper: each map's own minimum and maximum
-)->np.ndarray:   # bool [number of taus, number of deltas]
+    heat,          # float [H, W]
+    mask,          # bool [H, W] with at least one region
+    taus=None,     # Thresholds of the scaled heat; None: TAUS
+    deltas=DELTAS, # IoUs from which a box is right; None: DELTAS
+    scale=None,    # (cold, hot) for all maps; None, as in the paper: each map's own minimum and maximum
+)->np.ndarray:     # bool [number of taus, number of deltas]
     "Does any box at each tau hit any true box at each delta?"
     h, true = scale_heat(heat, scale), mask_boxes(mask)[0]
     best = [box_iou(mask_boxes(h >= t)[0], true).max(initial=0) for t in (TAUS if taus is None else taus)]
     return np.array(best)[:, None] >= np.array(deltas)
 
 def max_box_acc_v2(
-    heats, masks, # Iterables; good parts (mask None or empty) do not count
-    taus=None, deltas=DELTAS, scale=None, # As in box_hits
-)->float:         # 0..1; NaN without anomalies
+    heats,         # Iterables
+    masks,         # Good parts (mask None or empty) do not count
+    taus=None,     # As in box_hits
+    deltas=DELTAS, # As in box_hits
+    scale=None,    # As in box_hits
+)->float:          # 0..1; NaN without anomalies
     "MaxBoxAccV2 of Choe et al."
     hits = [box_hits(h, m, taus, deltas, scale) for h, m in zip(heats, masks, strict=True) if m is not None and m.any()]
     return float(np.mean(hits, 0).max(0).mean()) if hits else float('nan')
 
 # %% ../nbs/09b_box_metrics.ipynb #578ac6b3
 def match_boxes(
-    found, true, # [n, 4], [m, 4]
-    iou=.3,
-)->tuple:        # Numbers of hits, of false boxes, of missed true boxes
+    found,  # float [n, 4]
+    true,   # float [m, 4]
+    iou=.3, # Least IoU of a match
+)->tuple:   # Numbers of hits, of false boxes, of missed true boxes
     "One-to-one matches of at least this IoU, best pairs first."
     v = box_iou(found, true); hits = 0
     while v.size and v.max() >= iou:
@@ -59,11 +66,17 @@ def box_prf(
     return dict(precision=ratio(tp, tp + fp), recall=ratio(tp, tp + fn), f1=ratio(2*tp, 2*tp + fp + fn), tp=tp, fp=fp, fn=fn)
 
 # %% ../nbs/09b_box_metrics.ipynb #7d6f85fb
-def pointing(heat, mask)->bool:
+def pointing(
+    heat, # float [H, W]
+    mask, # bool [H, W]
+)->bool:
     "Is the hottest pixel inside the mask?"
     return bool(mask[np.unravel_index(np.argmax(heat), np.shape(heat))])
 
-def relevance_mass(heat, mask)->float: # 0..1; NaN for a map that is nowhere positive
+def relevance_mass(
+    heat, # float [H, W]
+    mask, # bool [H, W]
+)->float: # 0..1; NaN for a map that is nowhere positive
     "Share of the positive heat inside the mask."
     h = np.maximum(np.asarray(heat, float), 0); s = h.sum()
     return float(h[mask].sum()/s) if s else float('nan')

@@ -76,7 +76,14 @@ def find_boxes(
     return b[order], score[order]
 
 # %% ../nbs/06_boxes.ipynb #d62b8966
-def find_mask(heat, thr=.8, scale=None, min_area=4, grow=None, erode=0.)->np.ndarray: # bool [H, W]
+def find_mask(
+    heat,       # float [H, W]
+    thr=.8,     # Scaled heat from which a place is hot
+    scale=None, # (low, high) of the heat; None: its own range
+    min_area=4, # Smallest region, px
+    grow=None,  # Share of its peak down to which a region reaches
+    erode=0.,   # Width that is taken off, px
+)->np.ndarray:  # bool [H, W]
     "The regions that `find_boxes` frames."
     _, _, lab, ids = _regions(heat, thr, scale, min_area, grow, erode)
     return np.isin(lab, ids)

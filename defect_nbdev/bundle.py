@@ -26,11 +26,15 @@ from .weights import SHA256, VGG16
 SCHEMA = 1
 MODEL, INFO, BUNDLE = 'model.safetensors', 'model.json', 'bundle'
 
-def bundle_of(path):
+def bundle_of(
+    path, # Folder
+):
     "The bundle in the folder of a run, or `path` itself."
     return Path(path)/BUNDLE if (Path(path)/BUNDLE/INFO).is_file() else Path(path)
 
-def fingerprint(shas)->str:
+def fingerprint(
+    shas, # SHA-256 of images, hexadecimal
+)->str:
     "One hash for a set of images, whatever their order and names."
     return hashlib.sha256('\n'.join(sorted(shas)).encode()).hexdigest()
 
@@ -69,9 +73,10 @@ def model_info(
 
 # %% ../nbs/13_bundle.ipynb #85677128
 def save_bundle(
-    path,      # The bundle's folder
-    net, info, # A DefectNet and its model_info
-    force=True,# Replace an older bundle?
+    path,       # The bundle's folder
+    net,        # A DefectNet
+    info,       # Its model_info
+    force=True, # Replace an older bundle?
 ):
     "Write a bundle; an older one is replaced only by a complete new one."
     skip = ('prefix.',) if info['frozen'] else ()
@@ -84,14 +89,18 @@ def save_bundle(
     return Path(path)
 
 # %% ../nbs/13_bundle.ipynb #05263e4c
-def load_info(path)->dict:
+def load_info(
+    path, # Folder of a run, or of its bundle
+)->dict:
     "`model.json` of a bundle, checked."
     path = bundle_of(path)
     if not (path/INFO).is_file(): raise UserError(f'{path} is no model bundle (it holds no {INFO}): give the folder that defect train wrote.')
     return read_model_json(path/INFO, SCHEMA)
 
 # %% ../nbs/13_bundle.ipynb #09f048f3
-def load_bundle(path):
+def load_bundle(
+    path, # Folder of a run, or of its bundle
+):
     "A bundle's `DefectNet` in evaluation mode, and its info."
     path, info = bundle_of(path), load_info(path)
     if not (path/MODEL).is_file(): raise UserError(f'{path} has no {MODEL}: the bundle is not complete, copy it again.')
@@ -122,7 +131,9 @@ def add_examples(
             im = read_image(p); im.thumbnail((1200, 1200)); im.save(f/f'{i}_{p.stem}.jpg', quality=92)
         (f/'examples.json').write_text(to_json([o.name for o in sorted(f.iterdir())]))
 
-def examples_of(path)->list:
+def examples_of(
+    path, # Folder of a run, or of its bundle
+)->list:
     "Photos that came with a model, 12 at most; a link is none."
     return [f for p in find_images(bundle_of(path)/EXAMPLES) if not (f := Path(p)).is_symlink() and f.stat().st_size <= 2*EXAMPLE_BYTES][:12]
 

@@ -21,14 +21,19 @@ from .images import read_image, stack_images
 # %% ../nbs/10a_cache.ipynb #2a02324c
 CACHE_SCHEMA = 1
 
-def frozen_key(net, size)->str:
+def frozen_key(
+    net,  # With frozen layers
+    size, # Side of the squared input, px
+)->str:
     "Hash of what frozen features depend on besides the photo: layers, weights, normalisation, input size."
     c, h = net.config, hashlib.sha256()
     h.update(json.dumps([CACHE_SCHEMA, c.get('head', 'gap') == 'patch', c['backbone'], c.get('layers'), len(net.prefix), net.mean.flatten().tolist(), net.std.flatten().tolist(), np.atleast_1d(size).tolist()]).encode())
     for v in net.prefix.state_dict().values(): h.update(v.detach().cpu().contiguous().numpy().tobytes())
     return h.hexdigest()
 
-def file_key(path): "Path, time and size of a file: another key once the file is changed."; s = os.stat(path); return str(path), s.st_mtime_ns, s.st_size
+def file_key(
+    path, # A file
+): "Path, time and size of a file: another key once the file is changed."; s = os.stat(path); return str(path), s.st_mtime_ns, s.st_size
 
 # %% ../nbs/10a_cache.ipynb #2bf828b5
 TURNS = dict(flip=(0, 1), flip_vertical=(0, 2), dihedral=tuple(range(8)))
@@ -148,15 +153,22 @@ class FrozenFeatures(FeatureStore):
 
 class CachedParts:
     "What a DataLoader takes: (features of a photo in one of its turns, class)."
-    def __init__(self, store, paths, y, ks=(0,), seed=0): self.store, self.paths, self.y, self.ks, self.rng = store, list(paths), list(y), ks, np.random.default_rng(seed)
+    def __init__(self,
+        store,   # A FeatureStore
+        paths,   # Photos
+        y,       # Class of each photo, int
+        ks=(0,), # Turns in which a photo may be taken
+        seed=0,  # Of all that is random
+    ): self.store, self.paths, self.y, self.ks, self.rng = store, list(paths), list(y), ks, np.random.default_rng(seed)
     def __len__(self): return len(self.paths)
     def __getitem__(self, i): return self.store([(self.paths[i], int(self.rng.choice(self.ks)))])[0], self.y[i]
 
 # %% ../nbs/10a_cache.ipynb #906b3d6d
 def cache_text(
-    folder, gb, # As for FeatureStore
-    n,          # Photos
-    ks=(0,),    # From turns
+    folder,  # As for FeatureStore
+    gb,      # As for FeatureStore
+    n,       # Photos
+    ks=(0,), # From turns
 )->str:
     "Whether frozen features are kept, in one line."
     if not gb: return 'frozen layers are computed in each epoch'

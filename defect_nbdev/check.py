@@ -34,7 +34,7 @@ def _row(path):
     return dict(error='', size=f'{im.width}x{im.height}', format=kind, mode=mode, side=min(im.size), contrast=float(np.asarray(im.convert('L')).std()), sha=sha256(path)), _look(im)
 
 def survey(
-    paths,
+    paths,         # Photos
     progress=True, # Show a bar?
 ):                 # DataFrame with a row for each photo; details float32 [n, 4096], NaN where it cannot be read
     "Read every photo once."
@@ -46,9 +46,9 @@ def survey(
 NEAR = .9   # Correlation of what is left: changed copies have .95 and more, second photos of a pill .91, different parts of one kind up to .84
 
 def near_copies(
-    looks, # float [n, d] from survey; rows with NaN are left out
-    near=NEAR,
-):         # list of (i, j, correlation), i < j, the most similar first
+    looks,     # float [n, d] from survey; rows with NaN are left out
+    near=NEAR, # Correlation from which two are taken for the same part
+):             # list of (i, j, correlation), i < j, the most similar first
     "Pairs of photos that show the same part."
     ok = np.flatnonzero(~np.isnan(looks).any(1) & (np.abs(looks).sum(1) > 0))
     if len(ok) < 16: return []                                # too few to know what parts have in common
@@ -148,7 +148,7 @@ FINDERS = (_unreadable, _too_few, _copies, _near, _shortcuts, _poor, _masks)
 
 def check(
     source,        # Anything that samples takes
-    progress=True,
+    progress=True, # Show a bar?
     **kwargs,      # To samples: good, group
 )->dict:           # n, labels, defects, sizes, formats, modes, masks, splits: counts; findings: list of dict(kind, text, files)
     "Look at every photo and mask once and say what is wrong."

@@ -422,7 +422,9 @@ def _demo(a):
     print(f'\nlook at it:  {a.out}/report.html\n\n{DEMO_NEXT}')
 
 # %% ../nbs/18_cli.ipynb #630b887c
-def main(argv=None):
+def main(
+    argv=None, # Words of the command line; None: those of this process
+):
     "The program `defect`; returns its exit code."
     import warnings; warnings.filterwarnings('ignore', category=FutureWarning); warnings.filterwarnings('ignore', category=DeprecationWarning)
     for m in ('Your generator is empty', 'Default grid_sample'): warnings.filterwarnings('ignore', message=m)     # fastai's own

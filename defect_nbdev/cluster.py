@@ -52,12 +52,16 @@ def _connect(address):
 class RayEngine:
     "Rows of photos, by actors of Ray Data."
     def __init__(self,
-        model, out, extras=(), # As for inspect_run
-        workers=2,      # Actors
-        address=None,   # Of a cluster that runs already (auto: the one of this machine); None: a cluster on this machine for this run
-        cpus=1., gpus=0., # Of each actor; may be fractions
-        chunk=100_000,  # Photos that are handed to Ray at a time
-        bs=8, **kw,     # To Inspector
+        model,         # As for inspect_run
+        out,           # As for inspect_run
+        extras=(),     # As for inspect_run
+        workers=2,     # Actors
+        address=None,  # Of a cluster that runs already (auto: the one of this machine); None: a cluster on this machine for this run
+        cpus=1.,       # Of each actor; may be a fraction
+        gpus=0.,       # Of each actor; may be a fraction
+        chunk=100_000, # Photos that are handed to Ray at a time
+        bs=8,          # Photos in a batch
+        **kw,          # To Inspector
     ):
         self.ray, self.bs, self.workers, self.chunk, self.res = _connect(address), bs, workers, chunk, dict(num_cpus=cpus, num_gpus=gpus); b = bundle_of(model)
         self.args = str(out) if is_url(out) else os.path.abspath(out), tuple(extras), max(1, int(cpus)), dict(bs=bs, device=None if gpus else 'cpu', workers=1) | kw, os.getcwd()

@@ -20,7 +20,10 @@ def mcnemar(
     return float(binomtest(int(won), int(won + lost)).pvalue) if won + lost else 1.
 
 # %% ../nbs/15a_compare.ipynb #1d8bc935
-def right(truth, verdict): "Right is a FAIL for an anomaly and a PASS for a good part; REVIEW decides nothing."; return (np.asarray(verdict) == np.where(np.asarray(truth) == 'anomaly', 'FAIL', 'PASS'))
+def right(
+    truth,   # `good` or `anomaly`
+    verdict, # PASS, REVIEW or FAIL
+): "Right is a FAIL for an anomaly and a PASS for a good part; REVIEW decides nothing."; return (np.asarray(verdict) == np.where(np.asarray(truth) == 'anomaly', 'FAIL', 'PASS'))
 
 def compare_table(
     t,        # Columns path, label, defect, old, new (verdicts), p_old, p_new
@@ -35,10 +38,11 @@ def compare_table(
 
 # %% ../nbs/15a_compare.ipynb #b68462dd
 def compare(
-    old, new, # Folders of runs or bundles, or Inspectors
-    t,        # Samples table of parts that neither has learned from
-    progress=True,
-)->dict:      # As compare_table, with unreadable
+    old,           # Folder of a run or bundle, or an Inspector
+    new,           # Likewise
+    t,             # Samples table of parts that neither has learned from
+    progress=True, # Show a bar?
+)->dict:           # As compare_table, with unreadable
     "Let two models judge the same parts."
     vs = [(o if isinstance(o, Inspector) else Inspector(o)).predict(t.path.tolist(), progress=progress) for o in (old, new)]
     ok = [not v.error for v in vs[0]]

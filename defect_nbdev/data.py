@@ -25,7 +25,9 @@ class PartImage(PILImage):
 
 class Squish(Transform):
     "Resize the whole image to `size` with `squish`; nothing is cropped."
-    def __init__(self, size): self.size = size
+    def __init__(self,
+        size, # Side, px
+    ): self.size = size
     def encodes(self, x:PILImage): return type(x)(squish(x, self.size))
 
 # %% ../nbs/07_data.ipynb #4e071f8d
@@ -98,13 +100,19 @@ def class_weights(
 # %% ../nbs/07_data.ipynb #c903bef0
 def mean_image(
     t:pd.DataFrame, # Samples table
-    size=224, n=200, # At most n images, evenly picked
+    size=224,       # Side, px
+    n=200,          # At most so many, evenly picked
 )->np.ndarray:      # float32 [size, size, 3] in 0..1
     "Mean of the squished images."
     paths = t.path.iloc[np.unique(np.linspace(0, len(t)-1, min(n, len(t))).astype(int))]
     return np.mean([to_array(squish(read_image(p), size)) for p in paths], 0).transpose(1, 2, 0)
 
-def show_mean(t, size=224, n=200, figsize=(5, 2.6)):
+def show_mean(
+    t,                # Samples table
+    size=224,         # Side to which photos are squashed, px
+    n=200,            # Photos of each class at most
+    figsize=(5, 2.6), # Inches
+):
     "Mean good part beside mean anomaly, as far as there are any."
     import matplotlib.pyplot as plt
     have = [l for l in LABELS if (t.label == l).any()]

@@ -32,7 +32,10 @@ def allowed(
     if confidence is None: return int(np.floor(share*n + 1e-9))
     return int(np.searchsorted(upper_bound(np.arange(n), n, confidence), share, 'right')) - 1
 
-def parts_needed(share, confidence=.95):
+def parts_needed(
+    share,          # Largest share of wrong ones, 0..1
+    confidence=.95, # Of the promise, 0..1
+):
     "So many parts without a single wrong one promise `share`, above 0."
     return int(np.ceil(np.log1p(-confidence)/np.log1p(-share) - 1e-9))
 
@@ -203,7 +206,8 @@ def decision_text(
 
 # %% ../nbs/12b_decide.ipynb #d15ca0e3
 def reliability(
-    y, p,
+    y,       # bool [n], True for an anomaly
+    p,       # float [n] in 0..1, probabilities of anomaly
     bins=10, # Of equal width
 ):           # For each bin that is not empty: mean probability, share of anomalies, parts
     "What probabilities say against what is true."
@@ -211,13 +215,20 @@ def reliability(
     b = np.minimum((p*bins).astype(int), bins - 1); n = np.bincount(b, minlength=bins); has = n > 0
     return np.bincount(b, p, bins)[has]/n[has], np.bincount(b, y, bins)[has]/n[has], n[has]
 
-def ece(y, p, bins=10)->float:
+def ece(
+    y,       # bool [n], True for an anomaly
+    p,       # float [n] in 0..1, probabilities of anomaly
+    bins=10, # Of equal width
+)->float:
     "Expected calibration error of the probability of anomaly, 0..1."
     said, true, n = reliability(y, p, bins)
     return float((n*np.abs(said - true)).sum()/n.sum())
 
 # %% ../nbs/12b_decide.ipynb #d68d2384
-def fit_temperature(y, p)->float:
+def fit_temperature(
+    y, # bool [n], True for an anomaly
+    p, # float [n] in 0..1, probabilities of anomaly
+)->float:
     "Temperature between 1/10 and 10 that fits probabilities to what is true; 1 where a class is missing."
     y, z = np.asarray(y, bool), _logit(p)
     if y.all() or not y.any(): return 1.
@@ -226,4 +237,7 @@ def fit_temperature(y, p)->float:
     from scipy.optimize import minimize_scalar                  # slow to import, and an inspection needs none
     return float(np.exp(minimize_scalar(nll, bounds=(-np.log(10), np.log(10)), method='bounded').x))
 
-def apply_temperature(p, temperature): "Probabilities at another temperature."; return expit(_logit(p)/temperature)
+def apply_temperature(
+    p,           # float [n] in 0..1, probabilities of anomaly
+    temperature, # Of the calibration, above 0; 1 changes nothing
+): "Probabilities at another temperature."; return expit(_logit(p)/temperature)

@@ -22,7 +22,7 @@ from .report import overlay
 
 # %% ../nbs/16d_desk.ipynb #40b9b8d8
 def judged(
-    v:Verdict,
+    v:Verdict,   # A Verdict
     fail,        # Probability from which a part fails
     review=None, # Probability from which it does not pass; None: fail
 )->Verdict:
@@ -39,7 +39,7 @@ def judged(
 SAYS = dict(PASS='passes', REVIEW='is for a person to look at', FAIL='fails', ERROR='could not be read')
 
 def headline(
-    v:Verdict,
+    v:Verdict, # A Verdict
 )->str:
     "What is said of one photo, in one line of text."
     if v.error: return v.error
@@ -49,7 +49,7 @@ def headline(
 
 # %% ../nbs/16d_desk.ipynb #2152ab3c
 def pictures(
-    v:Verdict,
+    v:Verdict,   # A Verdict
     opacity=.75, # Of the hottest places, 0..1
     side=1200,   # Longest side, px; smaller photos keep their size
 )->tuple:        # Photo, and photo with heat and boxes; RGB
@@ -62,7 +62,7 @@ def pictures(
 COLUMNS = ['no.', 'photo', 'verdict', 'probability', 'boxes', 'remark']
 
 def table_of(
-    verdicts,
+    verdicts, # In their order
     show=('PASS', 'REVIEW', 'FAIL', 'ERROR'), # Verdicts that are wanted
 )->pd.DataFrame: # COLUMNS; numbers begin with 1 and stay when others are left out
     "Verdicts as a table for people."
@@ -70,16 +70,18 @@ def table_of(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 # %% ../nbs/16d_desk.ipynb #22e93d79
-def named(r):
+def named(
+    r, # From verdict_row
+):
     "A row that names the photo as its owner knows it, without the folder in which a page keeps it."
     return r | dict(path=Path(r['path']).name, error=r['error'].replace(str(Path(r['path']).parent) + '/', ''))
 
 # %% ../nbs/16d_desk.ipynb #f681e77d
 def write_desk(
-    verdicts,
+    verdicts,    # In their order
     out,         # Folder
     shown=None,  # The Verdict that is looked at: its picture too
-    opacity=.75,
+    opacity=.75, # As for pictures
 )->list:         # Paths of the files
     "`predictions.csv`, `coco.json` and a picture."
     rows, out = [named(verdict_row(v)) for v in verdicts], Path(out); files = [out/'predictions.csv', out/'coco.json']
@@ -89,8 +91,8 @@ def write_desk(
 
 # %% ../nbs/16d_desk.ipynb #75ff1596
 def methods_of(
-    inspector,
-)->dict: # Name of the method -> layers that it can look at; none where it takes none
+    inspector, # An Inspector
+)->dict:       # Name of the method -> layers that it can look at; none where it takes none
     "Heatmaps that this network can give. Those of hundreds of passes are left out."
     own, net = inspector.info['explainer'], inspector.net
     if net is None or own == 'patch' or own in SLOW: return {own: []}
@@ -98,8 +100,10 @@ def methods_of(
     return {own: []} | {m: [] for m in cams} | {m: list(net.layers)[::-1] for m in GRADIENT_METHODS}
 
 def reheated(
-    inspector, v:Verdict,
-    method, layer=None, # From methods_of
+    inspector,  # An Inspector
+    v:Verdict,  # A Verdict
+    method,     # From methods_of
+    layer=None, # From methods_of; None: its last
 )->Verdict:
     "The same photo with the heat of another method."
     if v.error or (method == inspector.info['explainer'] and not layer): return v
@@ -110,7 +114,10 @@ def reheated(
 # %% ../nbs/16d_desk.ipynb #7e6f0027
 class Explorer:
     "Photos one by one, with widgets for method, layer, thresholds and opacity."
-    def __init__(self, inspector, paths): # An Inspector; photos, or a folder of them
+    def __init__(self,
+        inspector, # An Inspector
+        paths,     # Photos, or a folder of them
+    ):             # An Inspector; photos, or a folder of them
         self.w, self.inspector, self.paths, self.at, self.kept = need('ipywidgets', 'app'), inspector, list_images(paths) if isinstance(paths, (str, Path)) else list(paths), 0, {}
         if not self.paths: raise UserError('There are no photos to look at: give a folder or a list.')
         self._widgets(); self._draw()

@@ -18,10 +18,10 @@ from .images import read_image
 
 # %% ../nbs/16b_embedding.ipynb #93bac0c4
 def tsne(
-    e,       # float [n, dim], unit vectors
-    seed=0,
+    e,             # float [n, dim], unit vectors
+    seed=0,        # Of all that is random
     perplexity=30, # Neighbours that count; fewer parts, fewer neighbours
-)->np.ndarray: # float [n, 2]
+)->np.ndarray:     # float [n, 2]
     "t-SNE by cosine distance, the same for the same seed."
     if len(e) < 3: raise UserError(f'{len(e)} parts are too few for t-SNE: give at least 3.')
     return TSNE(2, perplexity=min(perplexity, (len(e) - 1)/3), metric='cosine', init='random', random_state=seed).fit_transform(e)
@@ -29,14 +29,18 @@ def tsne(
 # %% ../nbs/16b_embedding.ipynb #1dec8bbc
 PALETTE = ['#999999', '#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000', '#7F3C8D', '#A0522D', '#66A61E', '#B2182B', '#1B9E77', '#F0E442', '#4D4D4D']
 
-def type_colors(t)->dict:
+def type_colors(
+    t, # Samples table
+)->dict:
     "A colour for each type of defect, grey for good; the same whichever split is drawn."
     return {d: PALETTE[i % len(PALETTE)] for i, d in enumerate(['good', *sorted(set(t.defect) - {'good'})])}
 
 def embedding_figure(
-    xy, t,       # float [n, 2]; samples table of the same parts
+    xy,          # float [n, 2]
+    t,           # Samples table of the same parts
     colors=None, # From type_colors
-    title='', ax=None,
+    title='',    # Above it
+    ax=None,     # Axes to draw on; None: new ones
 )->Figure:
     "Colour: type of defect; circle: good, triangle: anomaly; with a dark rim: test part."
     if ax is None: ax = plt.subplots(figsize=(4.6, 3.4), layout='constrained')[1]
@@ -56,10 +60,12 @@ def _thumb(path, side):
     return base64.b64encode(b.getvalue()).decode()
 
 def embedding_html(
-    xy, t,
-    side=110,   # Of the photos, px
-    size=(640, 420), colors=None,
-)->str:         # HTML
+    xy,              # float [n, 2]
+    t,               # Samples table
+    side=110,        # Of the photos, px
+    size=(640, 420), # Of the whole, px
+    colors=None,     # Type -> colour; None: type_colors
+)->str:              # HTML
     "t-SNE in which each mark shows its photo when the pointer is on it, or after a click."
     (W, H), colors, at = size, colors or type_colors(t), np.asarray(xy, float)
     at = (at - at.min(0))/np.maximum(np.ptp(at, axis=0), 1e-9)*(W - 30, H - 30) + 15
@@ -76,15 +82,19 @@ def _mark(x, y, r, side, W, H, c):
 
 # %% ../nbs/16b_embedding.ipynb #6a1c1f10
 def neighbours(
-    e, t,  # float [n, dim]; samples table with splits train and test
-    k=5,
+    e,   # float [n, dim]
+    t,   # Samples table with splits train and test
+    k=5, # Neighbours
 )->pd.DataFrame: # Test rows with columns said (type) and right (bool)
     "k-NN on the sphere: each test part takes the type of most of its k nearest training parts."
     tr, te = (t.split != 'test').values, (t.split == 'test').values
     knn = KNeighborsClassifier(min(k, tr.sum()), metric='cosine').fit(e[tr], t.defect[tr])
     said = knn.predict(e[te]); return t[te].assign(said=said, right=said == t.defect[te].values)
 
-def neighbour_figure(r, ax=None)->Figure:
+def neighbour_figure(
+    r,       # From neighbours
+    ax=None, # Axes to draw on; None: new ones
+)->Figure:
     "Confusion matrix of types by `neighbours`."
     names = ['good', *sorted((set(r.defect) | set(r.said)) - {'good'})]; c = pd.crosstab(r.defect, r.said).reindex(index=names, columns=names, fill_value=0).values
     if ax is None: ax = plt.subplots(figsize=(1.6 + .42*len(names), 1.2 + .42*len(names)), layout='constrained')[1]
@@ -94,13 +104,19 @@ def neighbour_figure(r, ax=None)->Figure:
     return ax.figure
 
 # %% ../nbs/16b_embedding.ipynb #ee34a1a0
-def silhouettes(e, t)->pd.DataFrame:
+def silhouettes(
+    e, # float [n, dim]
+    t, # Samples table
+)->pd.DataFrame:
     "Silhouette of each part by type, cosine distance (Rousseeuw, 1987): 1 among its own, 0 between two types, -1 among others. Types with one part have none."
     n = t.groupby('defect').defect.transform('size').values; use = n > 1
     if len(set(t.defect[use])) < 2: raise UserError('At least two types with two parts each are needed for silhouettes.')
     return t[use].assign(silhouette=silhouette_samples(e[use], t.defect[use], metric='cosine'))
 
-def silhouette_figure(s, ax=None)->Figure:
+def silhouette_figure(
+    s,       # From silhouettes
+    ax=None, # Axes to draw on; None: new ones
+)->Figure:
     "Silhouettes as bars, type by type."
     if ax is None: ax = plt.subplots(figsize=(3.6, 3), layout='constrained')[1]
     colors, y, ticks = type_colors(s), 0, []

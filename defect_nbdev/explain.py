@@ -17,7 +17,9 @@ from .shap_heat import shap_heat
 
 # %% ../nbs/12_explain.ipynb #601747f1
 @contextmanager
-def evaluating(net):
+def evaluating(
+    net, # Any module
+):
     "Evaluation mode inside the block; afterwards every module is in the mode in which it was."
     flags = [(m, m.training) for m in net.modules()]
     net.eval()
@@ -27,10 +29,10 @@ def evaluating(net):
 
 # %% ../nbs/12_explain.ipynb #087b5987
 def cam(
-    net,  # A DefectNet without the extra max pooling, or with it, as the reference does
-    x,    # float [B, 3, H, W] in 0..1; with features=True the prefix's output [B, C, h, w]
-    features=False,
-):        # Anomaly logit [B], raw heat [B, h, w] at the resolution of the last convolution
+    net,            # A DefectNet without the extra max pooling, or with it, as the reference does
+    x,              # float [B, 3, H, W] in 0..1; with features=True the prefix's output [B, C, h, w]
+    features=False, # Is x the output of the prefix?
+):                  # Anomaly logit [B], raw heat [B, h, w] at the resolution of the last convolution
     "Class activation map of the anomaly logit, in one forward pass."
     with torch.inference_mode(), evaluating(net):
         a = net.tail(x if features else net.frozen_features(x))
@@ -57,10 +59,11 @@ def _watch(net, names):
 
 # %% ../nbs/12_explain.ipynb #074d0090
 def gradients(
-    net, x,
-    names,         # Layers, as for layer; one name or several
-    features=False,# Is x the prefix's output?
-):                 # Anomaly logit [B]; for each layer its output and the gradient of the logit, [B, C, h, w] both
+    net,            # A DefectNet
+    x,              # float [B, 3, H, W] in 0..1
+    names,          # Layers, as for layer; one name or several
+    features=False, # Is x the prefix's output?
+):                  # Anomaly logit [B]; for each layer its output and the gradient of the logit, [B, C, h, w] both
     "Outputs of layers, and how the anomaly logit changes with them."
     names = [names] if isinstance(names, str) or names is None else list(names)
     with torch.enable_grad(), evaluating(net), _watch(net, names) as kept:      # also where the caller has switched gradients off
@@ -84,10 +87,12 @@ GRADIENT_METHODS = {'gradcam': _gradcam, 'gradcam++': _gradcam_pp, 'layercam': _
 
 # %% ../nbs/12_explain.ipynb #2715d400
 def occlusion(
-    net, x,
-    side=32, stride=16, # Of the square, px
-    bs=32,
-):                      # Anomaly logit [B], heat [B, H, W]
+    net,       # A DefectNet
+    x,         # float [B, 3, H, W] in 0..1
+    side=32,   # Of the square, px
+    stride=16, # px
+    bs=32,     # Photos in a batch
+):             # Anomaly logit [B], heat [B, H, W]
     "Fall of the anomaly logit when a square takes the image's mean colour."
     B, _, H, W = x.shape
     at = [(i, j) for i in range(0, max(H - side, 0) + stride, stride) for j in range(0, max(W - side, 0) + stride, stride)]
@@ -120,12 +125,13 @@ METHODS = ['cam', *GRADIENT_METHODS, 'cam*layercam', 'occlusion', 'shap', 'patch
 SLOW = ('occlusion', 'shap')          # hundreds of passes for each photo
 
 def heatmap(
-    net, x,        # A DefectNet, MetricNet or PatchNet; float [B, 3, H, W] in 0..1
-    method=None,   # One of METHODS, or 'grad-cam:NAME' for any class of the package grad-cam (extra gradcam); None: the net's own: cam, gradcam or patch
-    layer=None,    # Name of a layer, or several that are fused; None: the last; not for cam and occlusion
-    features=False,# Is x the prefix's output?
-    **kwargs,      # To occlusion or shap_heat
-):                 # Anomaly logit [B], raw heat [B, h, w] at the layer's resolution
+    net,            # A DefectNet, MetricNet or PatchNet
+    x,              # float [B, 3, H, W] in 0..1
+    method=None,    # One of METHODS, or 'grad-cam:NAME' for any class of the package grad-cam (extra gradcam); None: the net's own: cam, gradcam or patch
+    layer=None,     # Name of a layer, or several that are fused; None: the last; not for cam and occlusion
+    features=False, # Is x the prefix's output?
+    **kwargs,       # To occlusion or shap_heat
+):                  # Anomaly logit [B], raw heat [B, h, w] at the layer's resolution
     "Logit and raw heat by the named method."
     own = net.explainer; method = method or own
     if method not in (*SLOW, own) and 'patch' in (own, method): raise UserError(f'This network gives the heat {own} and not {method}: choose {own}, occlusion or shap.')
@@ -149,7 +155,8 @@ def _slow(net, x, method, features, kwargs):
 
 # %% ../nbs/12_explain.ipynb #065ad625
 def gradient_maps(
-    net, x,
+    net,    # A DefectNet
+    x,      # float [B, 3, H, W] in 0..1
     wanted, # dict name -> (one of GRADIENT_METHODS, layer or list of layers that are fused)
 ):          # Anomaly logit [B], dict name -> raw heat [B, h, w]
     "Several heatmaps of the same images from one forward and one backward pass."

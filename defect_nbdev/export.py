@@ -49,9 +49,13 @@ def _quiet():
     finally: logging.disable(level)
 
 def write_onnx(
-    net, size, file,     # From load_bundle; side of the input, or (height, width); where to
-    temperature=1., method=None, layer=None, # As for VerdictGraph
-    about=None,          # dict: what the file says of itself
+    net,            # From load_bundle
+    size,           # Side of the input, or (height, width)
+    file,           # Where to
+    temperature=1., # As for VerdictGraph
+    method=None,    # As for VerdictGraph
+    layer=None,     # As for VerdictGraph
+    about=None,     # dict: what the file says of itself
 ):
     "An ONNX graph: `images` float32 `[B, 3, H, W]` in 0..1 to `probability` `[B]` and `heatmap` `[B, h, w]`, for any B."
     need('onnxscript', 'export')
@@ -67,10 +71,11 @@ def _only_eyes(ov_model):
     return [o.friendly_name for o in ov_model.get_ops() if o.get_type_name() == 'ConvolutionBackpropData' or o.get_type_name() in ('Convolution', 'GroupConvolution') and o.input(1).get_partial_shape()[1].get_length() == 1]    # one input channel: it smooths
 
 def write_openvino(
-    onnx_file, file,  # From write_onnx; model.xml
-    photos=None,      # 8-bit integers, calibrated on these; None: fp32
-    load=None,        # Function that makes float32 [1, 3, H, W] of one of them
-    about=None,
+    onnx_file,   # From write_onnx
+    file,        # model.xml
+    photos=None, # 8-bit integers, calibrated on these; None: fp32
+    load=None,   # Function that makes float32 [1, 3, H, W] of one of them
+    about=None,  # Metadata, dict of text
 ):
     "OpenVINO's own format; with 8-bit integers in the convolutions of the backbone and nowhere else."
     ov = need_openvino()
@@ -109,7 +114,7 @@ def export_bundle(
     n=300,          # At most so many are compared, and calibrated on
     explainer=None, # Another heat than the model's own: cam, gradcam, layercam, hirescam, gradcam++
     layer=None,     # Its layer
-    bar=True,
+    bar=True,       # Show progress?
 )->dict:            # The record, as from load_record
     "Export a model into its bundle, if its answers are the model's."
     if kind not in ENGINES: raise UserError(f'A model cannot be exported to {kind!r}: choose from {", ".join(ENGINES)}.')
@@ -148,7 +153,9 @@ def _record(i, kind, f, t, p, heat, q, heat_q, about, explainer):
         parity=m | dict(label=t.label.tolist(), p=short(p), p_exported=short(q)), versions={k: version(k) for k in ('torch', 'onnx', *(('onnxruntime',) if kind == 'onnx' else ('openvino', 'nncf')))})
 
 # %% ../nbs/15b_export.ipynb #ec524c56
-def export_text(r)->str:
+def export_text(
+    r, # From export_bundle
+)->str:
     "A record for people."
     m = r['parity']
     return f"{r['kind']}: heat by {r['explainer']}, compared on {m['n']} photos that the model was made from: probabilities differ by at most {m['p_diff']:.1e}, {m['changed']} verdicts differ, heatmaps correlate by {m['heat_r']:.5f}"

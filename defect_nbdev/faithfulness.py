@@ -30,11 +30,12 @@ def _probabilities(net, xs):
     with torch.inference_mode(), evaluating(net): return torch.cat([anomaly_probability(net(b)) for b in xs.split(16)]).cpu().numpy()
 
 def deletion_insertion(
-    net, x,         # A DefectNet; float [3, H, W] in 0..1
-    heat,           # float [h, w]
-    baseline='blur',# One of BASELINES
-    steps=20,
-):                  # Areas under both curves of the anomaly probability, in 0..1; lower is better, higher is better
+    net,             # A DefectNet
+    x,               # float [3, H, W] in 0..1
+    heat,            # float [h, w]
+    baseline='blur', # One of BASELINES
+    steps=20,        # Points of the curve
+):                   # Areas under both curves of the anomaly probability, in 0..1; lower is better, higher is better
     "Deletion and insertion AUC of one heatmap."
     order, empty, n = _order(heat, x.shape[1:]), BASELINES[baseline](x[None])[0], x[0].numel()
     masks = torch.zeros(steps + 1, n, dtype=torch.bool)
@@ -45,9 +46,12 @@ def deletion_insertion(
 
 # %% ../nbs/12a_faithfulness.ipynb #2680538b
 def inversion(
-    net, x, heat,   # As for deletion_insertion
-    baseline='blur', steps=10,
-)->float:           # -1..1; above 0: inverted
+    net,             # As for deletion_insertion
+    x,               # As for deletion_insertion
+    heat,            # As for deletion_insertion
+    baseline='blur', # As for deletion_insertion
+    steps=10,        # As for deletion_insertion
+)->float:            # -1..1; above 0: inverted
     "Deletion AUC of the heat, minus that of the heat upside down."
     return deletion_insertion(net, x, heat, baseline, steps)[0] - deletion_insertion(net, x, -torch.as_tensor(heat, dtype=torch.float32), baseline, steps)[0]
 
@@ -55,10 +59,11 @@ def inversion(
 _AROUND = [(dy, dx, 1/6 if 0 in (dy, dx) else 1/12) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
 
 def impute(
-    x,       # float [3, H, W]
-    missing, # bool [H, W]
-    noise=.01, seed=0,
-):           # float [3, H, W]
+    x,         # float [3, H, W]
+    missing,   # bool [H, W]
+    noise=.01, # Standard deviation
+    seed=0,    # Of all that is random
+):             # float [3, H, W]
     "Fill missing pixels by noisy linear imputation."
     H, W = missing.shape; m = np.asarray(missing); num = np.full((H, W), -1); num[m] = np.arange(m.sum())
     ys, xs = np.nonzero(m); img = x.cpu().numpy(); known = np.zeros((len(ys), 3)); total = np.zeros(len(ys)); links = []
@@ -74,8 +79,10 @@ def impute(
 
 # %% ../nbs/12a_faithfulness.ipynb #ae478d4b
 def road(
-    net, x, heat,
-    shares=(.1, .2, .3, .4, .5, .6, .7, .8, .9),
+    net,  # A DefectNet
+    x,    # float [3, H, W] in 0..1
+    heat, # float [H, W]
+    shares=(.1, .2, .3, .4, .5, .6, .7, .8, .9), # Of the pixels, in 0..1
 )->float: # -0.5..0.5; 0 for a random map, higher is better
     "ROAD combined: half the gap between removing the coldest and removing the hottest pixels first, mean over shares."
     order, n = _order(heat, x.shape[1:]), x[0].numel()
@@ -85,12 +92,15 @@ def road(
     return float((p[k:] - p[:k]).mean()/2)
 
 # %% ../nbs/12a_faithfulness.ipynb #a1f82a30
-def random_heat(x, seed=0): "Smooth noise, 14 x 14, for any image."; return torch.rand(14, 14, generator=torch.Generator().manual_seed(seed))
+def random_heat(
+    x,      # float [B, 3, H, W]
+    seed=0, # Of all that is random
+): "Smooth noise, 14 x 14, for any image."; return torch.rand(14, 14, generator=torch.Generator().manual_seed(seed))
 
 def randomised(
-    net,
-    seed=0,
-):  # A copy
+    net,    # A DefectNet
+    seed=0, # Of all that is random
+):          # A copy
     "The same network with the weights of everything but its frozen part drawn anew."
     new = copy.deepcopy(net)
     with torch.random.fork_rng():

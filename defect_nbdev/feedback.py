@@ -42,13 +42,15 @@ def store_of(
 
 # %% ../nbs/04a_feedback.ipynb #c2cf2ce1
 def add_feedback(
-    store,       # The SQLite file; made if it is missing
-    image,       # The photo
-    should_be,   # good or anomaly
-    defect='',   # Type of the defect, if it has one
-    verdict='', p=None, model='', # What was said of it, and by which model
-    note='',     # Anything worth keeping
-)->int:          # Number of the line
+    store,      # The SQLite file; made if it is missing
+    image,      # The photo
+    should_be,  # good or anomaly
+    defect='',  # Type of the defect, if it has one
+    verdict='', # What was said of it: PASS, REVIEW or FAIL
+    p=None,     # Probability of anomaly that was given
+    model='',   # By which model: beginning of the SHA-256 of its weights
+    note='',    # Anything worth keeping
+)->int:         # Number of the line
     "Append one correction."
     if should_be not in LABELS: raise UserError(f'A part is good or anomaly, not {should_be!r}.')
     if should_be == 'good' and defect: raise UserError(f'A good part has no defect: leave {defect!r} away, or say anomaly.')
@@ -57,11 +59,15 @@ def add_feedback(
         return db.execute('insert into feedback (at, sha256, path, label, defect, verdict, p_anomaly, model, note) values (?,?,?,?,?,?,?,?,?)', row).lastrowid
 
 # %% ../nbs/04a_feedback.ipynb #59d342c4
-def read_feedback(store)->pd.DataFrame: # Columns of the table, all lines
+def read_feedback(
+    store, # The SQLite file
+)->pd.DataFrame: # Columns of the table, all lines
     "Everything that was said, oldest first."
     with closing(_open(store, False)) as db: return pd.read_sql('select * from feedback order by id', db)
 
-def latest(f): "The last word about each photo."; return f.drop_duplicates('sha256', keep='last').reset_index(drop=True)
+def latest(
+    f, # Table of read_feedback
+): "The last word about each photo."; return f.drop_duplicates('sha256', keep='last').reset_index(drop=True)
 
 # %% ../nbs/04a_feedback.ipynb #ba0315b3
 def with_feedback(
@@ -83,8 +89,9 @@ def _type(label, defect): return label if label == 'good' or not defect else def
 
 # %% ../nbs/04a_feedback.ipynb #f1c881a0
 def split_with_feedback(
-    t,  # From with_feedback
-    test=.2, seed=0,
+    t,       # From with_feedback
+    test=.2, # Share of the test part
+    seed=0,  # Of all that is random
 )->pd.DataFrame: # With split filled
     "Set a test part aside that holds no corrected part and no twin of one."
     base = split(t[~t.corrected], test, 0., seed)

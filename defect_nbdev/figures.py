@@ -29,7 +29,8 @@ def contact_sheet(
     verdicts,    # Verdicts
     truths=None, # good or anomaly for each; None: unknown
     n=24,        # At most this many parts
-    cols=4, side=1.5,
+    cols=4,      # Pairs in a row
+    side=1.5,    # Of a picture, px
 )->Figure:
     "Pairs of photo and overlay in a grid."
     keep = [i for i, v in enumerate(verdicts) if not v.error]
@@ -43,8 +44,8 @@ def contact_sheet(
 
 # %% ../nbs/16_figures.ipynb #65201edb
 def confusion_figure(
-    m:dict, # From image_metrics
-    ax=None,
+    m:dict,  # From image_metrics
+    ax=None, # Axes to draw on; None: new ones
 )->Figure:
     "What the parts are, and what was said: two by two, or by three where some went to review."
     band = m['review'] < m['threshold']
@@ -61,10 +62,11 @@ def confusion_figure(
 def _axis(ax, size=(3.4, 2.6)): return plt.subplots(figsize=size, layout='constrained')[1] if ax is None else ax
 
 def escape_overkill_figure(
-    y, p,      # bool [n]: anomaly?; float [n]: probability of anomaly
+    y,         # bool [n]: anomaly?
+    p,         # float [n]: probability of anomaly
     at=(),     # Thresholds to mark
     points=(), # Other models to mark: (escape, overkill, name)
-    ax=None,
+    ax=None,   # Axes to draw on; None: new ones
 )->Figure:
     "Share of good parts that fail over share of anomalies that pass, over all thresholds."
     ax, y, p = _axis(ax), np.asarray(y, bool), np.asarray(p, float)
@@ -78,7 +80,11 @@ def escape_overkill_figure(
     return ax.figure
 
 # %% ../nbs/16_figures.ipynb #1fccb10d
-def roc_pr_figure(y, p, axs=None)->Figure:
+def roc_pr_figure(
+    y,        # bool [n], True for an anomaly
+    p,        # float [n] in 0..1, probabilities of anomaly
+    axs=None, # Two axes; None: new ones
+)->Figure:
     "ROC and precision-recall curve, anomaly positive."
     if axs is None: axs = plt.subplots(1, 2, figsize=(5.6, 2.6), layout='constrained')[1]
     RocCurveDisplay.from_predictions(y, p, ax=axs[0], name='model', plot_chance_level=True)
@@ -89,9 +95,11 @@ def roc_pr_figure(y, p, axs=None)->Figure:
 
 # %% ../nbs/16_figures.ipynb #dea41f7c
 def reliability_figure(
-    y, p,           # Calibrated probabilities
+    y,              # bool [n], True for an anomaly
+    p,              # Calibrated probabilities, float [n]
     temperature=1., # By which their logits were divided
-    ax=None, bins=10,
+    ax=None,        # Axes to draw on; None: new ones
+    bins=10,        # Of equal width
 )->Figure:
     "Share of anomalies among parts of about one probability, before and after calibration."
     ax, raw = _axis(ax), apply_temperature(p, 1/temperature)
@@ -104,7 +112,7 @@ def reliability_figure(
 # %% ../nbs/16_figures.ipynb #71a6b0c9
 def learning_figure(
     history, # dict or DataFrame: epoch, train_loss, valid_loss; or head, round, step, loss
-    ax=None,
+    ax=None, # Axes to draw on; None: new ones
 )->Figure:
     "Loss over training."
     ax, h = _axis(ax), pd.DataFrame(history)

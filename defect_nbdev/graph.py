@@ -26,10 +26,11 @@ def _max_pool_backward(x, y, g):
 
 # %% ../nbs/12c_graph.ipynb #5b5367b8
 def layer_backward(
-    m,    # A layer of a VGG: convolution, ReLU, 2 x 2 max pooling
-    x, y, # Its input and output, [B, C, h, w]
-    g,    # Gradient of the output
-):        # Gradient of the input
+    m, # A layer of a VGG: convolution, ReLU, 2 x 2 max pooling
+    x, # Its input, float [B, C, h, w]
+    y, # Its output, float [B, C, h, w]
+    g, # Gradient of the output
+):     # Gradient of the input
     "Backward through one layer, in forward operations."
     if isinstance(m, nn.Identity): return g
     if isinstance(m, nn.ReLU): return g*(y > 0).to(g.dtype)

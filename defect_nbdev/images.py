@@ -16,7 +16,9 @@ from .guard import UserError, need
 # %% ../nbs/02_images.ipynb #bcaa9a3d
 IMAGE_EXT = {'.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp'}
 
-def is_image(path)->bool:
+def is_image(
+    path, # A file, which need not exist
+)->bool:
     "Does the name end like an image's, in any case, and is it no hidden file?"
     path = Path(path)
     return path.suffix.lower() in IMAGE_EXT and not path.name.startswith('.')
@@ -53,7 +55,9 @@ def to_rgb(
 # %% ../nbs/02_images.ipynb #57a525f8
 warnings.filterwarnings('ignore', module=r'PIL\.')     # Pillow warns of odd metadata; what matters raises below. Not inside the function: photos are read by several threads, and filters are not their own
 
-def is_url(s)->bool: "Is it an address such as `s3://bucket/folder`, and no local path?"; return '://' in str(s)
+def is_url(
+    s, # Path or address
+)->bool: "Is it an address such as `s3://bucket/folder`, and no local path?"; return '://' in str(s)
 
 def file_system(
     url, # For example s3://bucket/folder
@@ -102,8 +106,8 @@ def read_image(
 
 # %% ../nbs/02_images.ipynb #e65acd83
 def squish(
-    img:Image.Image,
-    size=224, # Side of the square, or (height, width)
+    img:Image.Image, # A PIL image
+    size=224,        # Side of the square, or (height, width)
 )->Image.Image:
     "Resize without keeping the aspect ratio, bilinear with antialiasing."
     h, w = (size, size) if isinstance(size, int) else size

@@ -42,7 +42,12 @@ class Fitted:
     boxes: dict  # Name -> settings of find_boxes
     learn: object = None # The learner
 
-def patch_method(f, store=None, bar=False, **kwargs):
+def patch_method(
+    f,          # Samples table of a fold
+    store=None, # A RawPatches
+    bar=False,  # Show progress?
+    **kwargs,
+):
     "Fit patches to a samples table whose test rows are left out."
     learn = fit_patches(f, store=store, bar=bar, **kwargs)
     def call(paths):
@@ -54,7 +59,14 @@ def patch_method(f, store=None, bar=False, **kwargs):
 GAP_MAPS = {'gradcam++ conv5_3': ('gradcam++', 'conv5_3'), 'layercam conv5_3': ('layercam', 'conv5_3'), 'layercam conv4_3': ('layercam', 'conv4_3'),
             'layercam conv3_3': ('layercam', 'conv3_3'), 'layercam conv3_3*conv4_3': ('layercam', ['conv3_3', 'conv4_3'])}
 
-def gap_methods(f, store=None, bar=False, epochs=10, maps=GAP_MAPS, **kwargs):
+def gap_methods(
+    f,             # Samples table of a fold
+    store=None,    # A FeatureStore
+    bar=False,     # Show progress?
+    epochs=10,     # Passes over the training part
+    maps=GAP_MAPS, # Names of heatmaps
+    **kwargs,
+):
     "Fit VGG16-GAP; CAM (which is HiResCAM of the last layer), the maps named, and CAM x LayerCAM; boxes from 0.8 of each map's own range, as the reference draws them."
     learn = defect_learner(defect_dls(f, valid=0., device='cpu'), cache=store or True, **kwargs)
     with nullcontext() if bar else learn.no_bar(), learn.no_logging(): learn.fit(epochs)
@@ -67,9 +79,10 @@ def gap_methods(f, store=None, bar=False, epochs=10, maps=GAP_MAPS, **kwargs):
 
 # %% ../nbs/14a_localise.ipynb #0d8e9263
 def heats(
-    fit, # Fitted
-    paths, bs=4,
-):       # float [n] probabilities; dict name -> list of float32 [h, w]
+    fit,   # Fitted
+    paths, # Photos
+    bs=4,  # Photos in a batch
+):         # float [n] probabilities; dict name -> list of float32 [h, w]
     "Heat of photos, as the methods give it."
     p, out = [], {k: [] for k in fit.boxes}
     for i in range(0, len(paths), bs):
@@ -80,10 +93,11 @@ def heats(
 
 # %% ../nbs/14a_localise.ipynb #92fe6d11
 def localisation(
-    t,       # Test part of a samples table, with masks
-    p, heat, # Probabilities; heat [h, w] of each part, any size
-    box,     # Settings of find_boxes
-    thr=.5,  # Parts with a lower probability pass and have no boxes
+    t,      # Test part of a samples table, with masks
+    p,      # Probabilities of anomaly, float [n]
+    heat,   # Of each part, float [h, w] of any size
+    box,    # Settings of find_boxes
+    thr=.5, # Parts with a lower probability pass and have no boxes
 )->dict:
     "Every measure of heat and boxes over parts with masks."
     masks = [read_mask(m) for m in t.mask_path]
@@ -104,7 +118,8 @@ def localisation(
 def localise_folds(
     t,          # Samples table with masks
     methods,    # patch_method or gap_methods
-    k=5, seed=0,
+    k=5,        # Folds
+    seed=0,     # Of all that is random
     store=None, # Shared by the folds: RawPatches or FrozenFeatures
     keep=None,  # Called with (fold, Fitted, test table, p, heats) after each fold
     **kwargs,   # To methods
@@ -123,8 +138,8 @@ def localise_folds(
 
 # %% ../nbs/14a_localise.ipynb #69365845
 def fold_table(
-    r,  # From localise_folds, of one data set
-    keys=('pixel_auroc', 'aupro', 'max_box_acc', 'pointing', 'box_f1_30', 'good_boxed', 'balanced_accuracy'),
+    r, # From localise_folds, of one data set
+    keys=('pixel_auroc', 'aupro', 'max_box_acc', 'pointing', 'box_f1_30', 'good_boxed', 'balanced_accuracy'), # Columns
 )->pd.DataFrame: # 'mean +- standard deviation' of the folds
     "Mean and spread over folds, a line a method."
     return r.groupby('method', sort=False)[list(keys)].agg(lambda v: f'{v.mean():.3f} +- {v.std():.3f}')

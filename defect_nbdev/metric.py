@@ -43,7 +43,11 @@ def scale_floor(
 # %% ../nbs/08b_metric.ipynb #6c6f7259
 class CosineHead(nn.Module):
     "Scale times cosine between embedding and class weights: float `[B, C]`."
-    def __init__(self, dim, n, scale):
+    def __init__(self,
+        dim,   # Length of the embedding
+        n,     # Classes
+        scale, # Of the cosines
+    ):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(n, dim)); self.register_buffer('scale', torch.tensor(float(scale))); self.reset_parameters()
     def reset_parameters(self): nn.init.xavier_uniform_(self.weight)
@@ -54,13 +58,13 @@ class MetricNet(DefectNet):
     "Backbone -> embedding on a sphere -> cosine head over `classes`, the first of which is good."
     explainer = 'gradcam'
     def __init__(self,
-        backbone='vgg16',
+        backbone='vgg16',            # One of BACKBONES
         classes=('good', 'anomaly'), # Good first, then anomaly or the types of defects
-        dim=512,    # Numbers in an embedding
-        grid=1,     # Fields of the average pooling, along each side
-        dropout=.5,
-        scale=None, # Of the cosines; None: the larger of fixed_scale and scale_floor
-        **kwargs,   # To DefectNet: frozen, stats
+        dim=512,                     # Numbers in an embedding
+        grid=1,                      # Fields of the average pooling, along each side
+        dropout=.5,                  # Share in front of the embedding
+        scale=None,                  # Of the cosines; None: the larger of fixed_scale and scale_floor
+        **kwargs,                    # To DefectNet: frozen, stats
     ):
         super().__init__(backbone, **kwargs)
         if len(classes) < 2 or classes[0] != 'good': raise UserError(f'The classes are good and at least one other, not {", ".join(classes)}.')
@@ -78,8 +82,9 @@ class MetricNet(DefectNet):
 
 # %% ../nbs/08b_metric.ipynb #79682c73
 def metric_net(
-    backbone='vgg16', weights='imagenet', # As for defect_net
-    **kwargs, # To MetricNet
+    backbone='vgg16',   # As for defect_net
+    weights='imagenet', # As for defect_net
+    **kwargs,           # To MetricNet
 )->MetricNet:
     "A `MetricNet` with pretrained convolutions."
     return fill_net(MetricNet, backbone, weights, **kwargs)

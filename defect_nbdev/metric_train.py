@@ -16,13 +16,19 @@ from .train import DefectLearner, learner_of
 # %% ../nbs/11c_metric_train.ipynb #8d5a1e83
 def metric_learner(
     dls,                # From defect_dls, with by='defect' where types of defects are known
-    backbone='vgg16', weights='imagenet', # As in metric_net
+    backbone='vgg16',   # As in metric_net
+    weights='imagenet', # As in metric_net
     loss='adacos',      # One of metric.LOSSES
     margin=None,        # As in MetricLoss
     weight='1:3',       # Class weights good:anomaly, or 'balanced'
-    dim=512, grid=1, dropout=.5, scale=None, frozen=None, # To MetricNet
+    dim=512,            # Length of the embedding
+    grid=1,             # As for MetricNet
+    dropout=.5,         # As for MetricNet
+    scale=None,         # As for MetricNet
+    frozen=None,        # As for MetricNet
     lr=1e-3,            # Of Adam, constant
-    stop=None, **kwargs,# To learner_of
+    stop=None,          # To learner_of
+    **kwargs,           # To learner_of
 )->DefectLearner:
     "A `MetricNet` ready to `fit`."
     set_seed(dls.seed)
@@ -33,7 +39,8 @@ def metric_learner(
 
 # %% ../nbs/11c_metric_train.ipynb #e4430bb4
 def embeddings(
-    net, paths, # A MetricNet
+    net,        # A MetricNet
+    paths,      # Photos
     size,       # Side of the input, or (height, width)
     store=None, # FrozenFeatures that may hold the photos already
 )->np.ndarray:  # float32 [n, dim], unit vectors

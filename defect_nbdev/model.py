@@ -83,8 +83,8 @@ def layers(self:DefectNet):
     return {n: self.prefix[i] if i < len(self.prefix) else self.tail[i - len(self.prefix)] for n, i in self.names.items()}
 
 def layer(
-    net:DefectNet,
-    name=None, # As in net.layers, conv5_3 or conv5-3; None: the last
+    net:DefectNet, # A DefectNet
+    name=None,     # As in net.layers, conv5_3 or conv5-3; None: the last
 )->nn.Module:
     "A layer of the backbone, after its ReLU."
     name = name.replace('-', '_') if name else list(net.layers)[-1]
@@ -98,23 +98,32 @@ def anomaly_logit(
     "Log-odds of anomaly: softmax(z)[1] = sigmoid(z1 - z0); all types of defects together are anomaly."
     return z[:, 0] if z.shape[1] == 1 else z[:, 1:].logsumexp(1) - z[:, 0]
 
-def anomaly_probability(z): "Probability of anomaly, `[B]` in 0..1."; return torch.sigmoid(anomaly_logit(z))
+def anomaly_probability(
+    z, # Logits, float [B, 2] or [B, 1]
+): "Probability of anomaly, `[B]` in 0..1."; return torch.sigmoid(anomaly_logit(z))
 
-def anomaly_weights(net):
+def anomaly_weights(
+    net, # A DefectNet
+):
     "Weights and bias of the dense layer for the anomaly logit: `[C]`, `[]`."
     w, b = net.head.weight, net.head.bias
     return (w[1] - w[0], b[1] - b[0]) if len(w) == 2 else (w[0], b[0])
 
 # %% ../nbs/08_model.ipynb #1c37e349
 def defect_net(
-    backbone='vgg16',
+    backbone='vgg16',   # One of BACKBONES
     weights='imagenet', # 'imagenet' (shipped, VGG16 only), 'torchvision' (needs a network once), a path, or None (random)
     **kwargs,           # To DefectNet
 )->DefectNet:
     "A `DefectNet` with pretrained convolutions and the normalisation that fits them."
     return fill_net(DefectNet, backbone, weights, **kwargs)
 
-def fill_net(kind, backbone, weights, **kwargs):
+def fill_net(
+    kind,     # The class
+    backbone, # One of BACKBONES
+    weights,  # A .safetensors file, `torchvision`, or None for the shipped ones
+    **kwargs,
+):
     "A network of a class that is a `DefectNet`, with pretrained convolutions."
     if weights == 'imagenet' and backbone != 'vgg16':
         raise UserError(f"Only vgg16 has weights in this package: for {backbone} say weights='torchvision' (needs a network) or give the path of a .safetensors file.")

@@ -24,9 +24,10 @@ def contrast(
 OUTCOMES = ['right place', 'near', 'inverted', 'none']
 
 def outcome(
-    heat, mask, # float [H, W]; bool [H, W], not empty
-    near=.1,    # Distance that still counts as near, as a share of the picture's diagonal
-)->str:         # One of OUTCOMES
+    heat,    # float [H, W]
+    mask,    # bool [H, W], not empty
+    near=.1, # Distance that still counts as near, as a share of the picture's diagonal
+)->str:      # One of OUTCOMES
     "Where the hottest point lies; if neither in nor near the mask, whether the defect is colder than the rest."
     heat, mask = np.asarray(heat, float), np.asarray(mask, bool)
     if np.ptp(heat) == 0: return 'none'

@@ -23,7 +23,14 @@ from .split import kfold, together
 # %% ../nbs/11a_patch_train.ipynb #4cd0b6c2
 class RawPatches(FeatureStore):
     "Outputs of the frozen layers of a `PatchNet` for each photo."
-    def __init__(self, net, size=384, gb=4., folder=None, bs=4, progress=True):
+    def __init__(self,
+        net,           # A PatchNet
+        size=384,      # Side of the squared input, px
+        gb=4.,         # Budget
+        folder=None,   # Where they are kept; None: in memory
+        bs=4,          # Photos in a batch
+        progress=True, # Show a bar?
+    ):
         if min(np.atleast_1d(size)) < 32: raise UserError(f'An input of {size} px is too small to be divided into patches: give 32 or more.')
         super().__init__(net, size, gb, folder, bs, progress)
     def features(self, x): return self.net.raw(x)
@@ -32,10 +39,10 @@ class RawPatches(FeatureStore):
 
 # %% ../nbs/11a_patch_train.ipynb #82a0edb6
 def whitening(
-    x,          # float [n, C]: good patches
-    dims=128,
-    floor=.01,  # Share of the largest variance that is added to each
-):              # Shift [C], matrix [C, dims]
+    x,         # float [n, C]: good patches
+    dims=128,  # Components that are kept
+    floor=.01, # Share of the largest variance that is added to each
+):             # Shift [C], matrix [C, dims]
     "Principal components of standardised channels, scaled to about equal spread."
     mean, std = x.mean(0), x.std(0) + 1e-3*x.std()
     z = (x - mean)/std
@@ -75,19 +82,22 @@ def fit_memory(self:PatchNet,
 
 # %% ../nbs/11a_patch_train.ipynb #185e3195
 def guess_defects(
-    score, # [n, p]: of the patches of each anomaly
-    good,  # [m]: scores of good patches
-    q=.999, least=8,
-):         # bool [n, p]
+    score,   # [n, p]: of the patches of each anomaly
+    good,    # [m]: scores of good patches
+    q=.999,  # In 0..1
+    least=8, # Patches
+):           # bool [n, p]
     "Patches above the q-quantile of good ones, and at least the `least` highest of each photo."
     out = score > np.quantile(np.asarray(good), q)
     return out.scatter(1, score.topk(least, 1)[1], True)
 
 # %% ../nbs/11a_patch_train.ipynb #f89d764c
 def patch_loss(
-    zg, za,  # Logits [b, m] of good photos' patches, of anomalies' patches
+    zg,      # Logits of good photos' patches, float [b, m]
+    za,      # Logits of anomalies' patches, float [b, m]
     guessed, # bool [b, m]: of anomalies' patches
-    rest=.3, hard=4,
+    rest=.3, # Weight of patches of anomalies that are not guessed to be defects
+    hard=4,  # Highest patches of each good photo, which count twice
 ):
     "Binary cross-entropy over patches, hard good ones twice."
     l = F.softplus(zg).mean() + F.softplus(zg.topk(min(hard, zg.shape[1]), 1)[0]).mean()
@@ -117,9 +127,11 @@ def _logits(head, v): return torch.cat([head(o.float())[..., 0] for o in v.split
 def fit_head(
     head,      # A head of a PatchNet, changed in place
     v,         # float16 [n, p, c]: whitened patches and their distances
-    good, bad, # Rows of v to learn from
+    good,      # Rows of v to learn from, good photos
+    bad,       # Rows of v to learn from, anomalies
     start,     # [n, p]: first guess of how much each patch looks like a defect
-    steps=400, seed=0,
+    steps=400, # Of the optimiser
+    seed=0,    # Of all that is random
     log=None,  # A list that gets (round, step, mean loss of the last 20 steps)
 ):
     "Learn, guess again, learn again."
@@ -135,7 +147,11 @@ def fit_head(
 # %% ../nbs/11a_patch_train.ipynb #28432941
 class PatchLearner:
     "A fitted `PatchNet` with its table, its recipe and its out-of-fold scores."
-    def __init__(self, model, table, size, recipe,
+    def __init__(self,
+        model,    # A PatchNet
+        table,    # Samples table with splits
+        size,     # Side of the squared input, px
+        recipe,   # How it was fitted
         oof,      # Rows that were learned from, with columns fold, p, peak (as from box_peaks)
         oof_heat, # float [n, h, w]: their heat by the head that has not seen them
         boxes,    # Settings of find_boxes
@@ -160,7 +176,8 @@ def _folds(t, most, seed):
 
 # %% ../nbs/11a_patch_train.ipynb #1e1d23da
 def fit_verdict(
-    net, f,  # A PatchNet; verdict_features [n, 3] out of fold
+    net,     # A PatchNet
+    f,       # verdict_features [n, 3] out of fold
     y,       # bool [n]: anomaly?
     weights, # Of good and anomaly
 ):
@@ -175,19 +192,19 @@ BOXES = dict(scale=[0., 1.], min_area=.0002, grow=.4, erode=1/32)   # Settings o
 BOX_HEAT = .3                                                      # Heat that a framed region must reach, unless good parts get as hot
 
 def box_peaks(
-    heat, # float [n, h, w]
-    erode=BOXES['erode'],
-)->np.ndarray: # float [n]
+    heat,                 # float [n, h, w]
+    erode=BOXES['erode'], # As in find_mask
+)->np.ndarray:            # float [n]
     "Hottest value of each map as boxes see it: stretched fourfold and eroded."
     up = F.interpolate(heat[:, None], scale_factor=4., mode='bilinear', align_corners=False)[:, 0].numpy()
     return np.array([erode_heat(h, erode).max() for h in up])
 
 # %% ../nbs/11a_patch_train.ipynb #65363ce7
 def box_threshold(
-    peaks,       # float [n]: box_peaks of good parts, out of fold
-    fails,       # bool [n]: does it fail? A part that passes has no boxes, however hot it is
-    least=BOX_HEAT,
-    share=.02,   # Of the good parts, but at least one, that may have a box
+    peaks,          # float [n]: box_peaks of good parts, out of fold
+    fails,          # bool [n]: does it fail? A part that passes has no boxes, however hot it is
+    least=BOX_HEAT, # Scaled heat
+    share=.02,      # Of the good parts, but at least one, that may have a box
 )->float:
     "The lowest heat, at least `least`, from which no more than this share of good parts get a box."
     hot = np.sort(np.where(fails, peaks, 0.))[::-1]
@@ -220,17 +237,18 @@ def _oof_probability(net, logits, heat, d):
 
 # %% ../nbs/11a_patch_train.ipynb #37bb1366
 def fit_patches(
-    t,              # Samples table; rows with split test are not looked at
-    backbone='vgg16', weights='imagenet',
-    size=384,       # Side of the square input, or (height, width)
-    weight='1:3',   # Class weights good:anomaly of the verdict, or balanced
-    steps=400,      # Of the last round of each head
-    seed=0,
-    store=None,     # RawPatches to share with other runs
-    cache_gb=4.,    # Its budget, 10^9 bytes
-    cache_dir=None, # Folder in which features outlive the training; None: in memory
-    bar=True,
-    **kwargs,       # To PatchNet: layers, dims, folds, bank, hidden
+    t,                  # Samples table; rows with split test are not looked at
+    backbone='vgg16',   # One of BACKBONES
+    weights='imagenet', # As for defect_net
+    size=384,           # Side of the square input, or (height, width)
+    weight='1:3',       # Class weights good:anomaly of the verdict, or balanced
+    steps=400,          # Of the last round of each head
+    seed=0,             # Of all that is random
+    store=None,         # RawPatches to share with other runs
+    cache_gb=4.,        # Its budget, 10^9 bytes
+    cache_dir=None,     # Folder in which features outlive the training; None: in memory
+    bar=True,           # Show progress?
+    **kwargs,           # To PatchNet: layers, dims, folds, bank, hidden
 )->PatchLearner:
     "Fit a `PatchNet` to image labels."
     torch.manual_seed(seed)
@@ -248,17 +266,23 @@ def fit_patches(
 
 # %% ../nbs/11a_patch_train.ipynb #d8e727bf
 @torch.no_grad()
-def patch_probabilities(net, store, paths)->np.ndarray: # [n]
+def patch_probabilities(
+    net,   # A PatchNet
+    store, # A RawPatches
+    paths, # Photos, n
+)->np.ndarray: # [n]
     "Probability of anomaly of photos, from a `RawPatches` store."
     return np.array([float(torch.sigmoid(net.explain(net.whitened(m), features=True)[0])) for m in store(paths)])
 
 def patch_folds(
-    t,           # Samples table
-    k=5, seed=0, size=384,
-    store=None,  # RawPatches to share with other runs
-    bar=True,
-    **kwargs,    # To fit_patches
-):               # As cross_validate: dict(summary, folds), and the table with columns fold, p
+    t,          # Samples table
+    k=5,        # Folds
+    seed=0,     # Of all that is random
+    size=384,   # Side of the squared input, px
+    store=None, # RawPatches to share with other runs
+    bar=True,   # Show progress?
+    **kwargs,   # To fit_patches
+):              # As cross_validate: dict(summary, folds), and the table with columns fold, p
     "Fit k times and test each image once."
     out, ms = [], []
     for i, f in enumerate(kfold(t, k, 0., seed)):

@@ -119,7 +119,11 @@ def hottest(
     "Mean of the k largest values."
     return m.flatten(1).topk(min(k, m[0].numel()), 1)[0].mean(1)
 
-def verdict_features(logits, heat, d): "What the verdict looks at, `[B, 3]`."; return torch.stack([hottest(logits.mean(1)), hottest(heat), hottest(d[:, 0])], 1)
+def verdict_features(
+    logits, # Of the heads, float [B, heads, h, w]
+    heat,   # float [B, h, w]
+    d,      # Distances to good patches, float [B, layers, h, w]
+): "What the verdict looks at, `[B, 3]`."; return torch.stack([hottest(logits.mean(1)), hottest(heat), hottest(d[:, 0])], 1)
 
 @patch
 def explain(self:PatchNet,
@@ -137,7 +141,7 @@ def forward(self:PatchNet, x): "Anomaly logit, `[B, 1]`."; return self.explain(x
 
 # %% ../nbs/08a_patches.ipynb #92bdee2b
 def patch_net(
-    backbone='vgg16',
+    backbone='vgg16',   # One of BACKBONES
     weights='imagenet', # As in defect_net
     **kwargs,           # To PatchNet
 )->PatchNet:

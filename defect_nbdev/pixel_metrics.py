@@ -66,9 +66,9 @@ def _results(self,
 PixelCurves.results = _results
 
 def pixel_metrics(
-    heats, # Iterable of float [H, W]
-    masks, # Iterable of bool [H, W], None for a good part
-    limit=.3,
+    heats,    # Iterable of float [H, W]
+    masks,    # Iterable of bool [H, W], None for a good part
+    limit=.3, # False positive rate up to which AUPRO is taken
 )->dict:
     "`PixelCurves.results` over images."
     c = PixelCurves()

@@ -63,7 +63,10 @@ def _rule_of(v, t):
     return f"Rule of the thresholds: {t['rule']}." if (v.review, v.threshold) == (t['review'], t['fail']) else f"Thresholds given for this page, not the model's own: PASS below {v.review:.4g}, FAIL from {v.threshold:.4g}."
 
 # %% ../nbs/17_recipe.ipynb #d5db12c1
-def place_section(vs, t)->list:
+def place_section(
+    vs, # Verdicts
+    t,  # Samples table
+)->list:
     "Heat and boxes against masks; empty where there are none, or none that shows anything."
     good, masks = (t.label == 'good').values, [read_mask(m) for m in t.mask_path]; drawn = np.array([m is not None and m.any() for m in masks], bool); use = good | drawn
     if not drawn.any() or not good.any() and all(m.all() for m in masks if m is not None): return []
@@ -75,12 +78,14 @@ def place_section(vs, t)->list:
 
 # %% ../nbs/17_recipe.ipynb #411e5b72
 def evaluate(
-    inspector:Inspector,
-    t:pd.DataFrame, # Samples table; every row is inspected
-    out,            # Folder for the results
-    name='parts', more='', sections=(), # For the page
-    progress=True,
-)->dict:            # image_metrics over the photos that could be read
+    inspector:Inspector, # An Inspector
+    t:pd.DataFrame,      # Samples table; every row is inspected
+    out,                 # Folder for the results
+    name='parts',        # Above the page
+    more='',             # The next command to try
+    sections=(),         # Further sections of the page
+    progress=True,       # Show a bar?
+)->dict:                 # image_metrics over the photos that could be read
     "Inspect labelled parts and write the results."
     out, truth = Path(out), dict(zip(t.path, t.label))
     if progress and (cost := inspector.cost(len(t))): print(cost, flush=True)
@@ -97,9 +102,9 @@ def evaluate(
 
 # %% ../nbs/17_recipe.ipynb #3e3f13f1
 def check_run(
-    source,
+    source,   # As for samples
     out=None, # Folder for check.json and check.html; None: nothing is written
-    bar=True,
+    bar=True, # Show progress?
     **kwargs, # To samples: good, group
 )->dict:      # As check
     "Check labelled photos and show what was found."
@@ -124,13 +129,14 @@ def _row(files, cols=6):
 
 # %% ../nbs/17_recipe.ipynb #cd2c0836
 def train_patch(
-    t,            # Samples table
-    test=.2,      # Share set aside for the figures
-    seed=0, bar=True,
-    record=None,  # CSV file for the losses
-    tr=None,      # From tracking
-    **kwargs,     # To fit_patches: size, weight, steps, backbone, weights
-):                # A PatchLearner
+    t,           # Samples table
+    test=.2,     # Share set aside for the figures
+    seed=0,      # Of all that is random
+    bar=True,    # Show progress?
+    record=None, # CSV file for the losses
+    tr=None,     # From tracking
+    **kwargs,    # To fit_patches: size, weight, steps, backbone, weights
+):               # A PatchLearner
     "Split and fit patches; no validation part, since each photo is judged by a head that has not seen it."
     t = split(t, test, 0., seed)
     if bar: print(_parts(t), flush=True)
@@ -143,16 +149,23 @@ def train_patch(
 
 # %% ../nbs/17_recipe.ipynb #61674507
 def train_learner(
-    t, bar=True,
-    epochs=10,
-    size=224, bs=10, aug=None, test=.2, valid=.2, seed=0, by='label', # To defect_dls
-    record=None,  # CSV file that grows by a line with each epoch
-    tr=None,      # From tracking
-    checkpoints=(), # Epochs whose weights are kept too
+    t,                   # Samples table
+    bar=True,            # Show progress?
+    epochs=10,           # Passes over the training part
+    size=224,            # To defect_dls
+    bs=10,               # To defect_dls
+    aug=None,            # To defect_dls
+    test=.2,             # To defect_dls
+    valid=.2,            # To defect_dls
+    seed=0,              # To defect_dls
+    by='label',          # To defect_dls
+    record=None,         # CSV file that grows by a line with each epoch
+    tr=None,             # From tracking
+    checkpoints=(),      # Epochs whose weights are kept too
     make=defect_learner, # Or metric_learner
-    cbs=None,     # More fastai callbacks
-    **kwargs,     # To make: backbone, weights, weight, lr, stop, cache ...
-):                # A fitted DefectLearner
+    cbs=None,            # More fastai callbacks
+    **kwargs,            # To make: backbone, weights, weight, lr, stop, cache ...
+):                       # A fitted DefectLearner
     "Split and fit a Learner."
     if checkpoints and max(checkpoints) > epochs: raise UserError(f'There is no epoch {max(checkpoints)} in {epochs} epochs: name earlier checkpoints or train longer.')
     dls = defect_dls(t, size, bs, aug, test, valid, seed, by)
@@ -164,7 +177,12 @@ def train_learner(
     with nullcontext() if bar else learn.no_bar(), nullcontext() if bar else learn.no_logging(): learn.fit(epochs)
     return learn
 
-def train_cracks(t, evals=500, masker='blur(32,32)', **kwargs):
+def train_cracks(
+    t,                    # Samples table
+    evals=500,            # Passes for each photo
+    masker='blur(32,32)', # As for shap_map
+    **kwargs,
+):
     "`train_learner`; its heat is SHAP, its boxes go round what is hotter than half of a part's own range."
     need('shap', 'shap'); check_masker(masker)                             # before minutes of training
     learn = train_learner(t, **kwargs)
@@ -178,7 +196,9 @@ METHODS = {
     'adacos':     (train_learner, cross_validate, dict(make=metric_learner, by='defect', size=512, bs=16, epochs=30, frozen='all', grid=4, lr=3e-4)),
     'crack-shap': (train_cracks, cross_validate, dict(size=150, bs=32, aug='shift+flip', epochs=3, outputs=1, frozen='all', weight='1:1', lr=1e-3, stop=None))}
 
-def method_functions(name):
+def method_functions(
+    name, # One of METHODS
+):
     "How a method is trained, how it is tested in folds, and its settings."
     if name not in METHODS: raise UserError(f'There is no method {name!r}: choose from {", ".join(METHODS)}.')
     return METHODS[name]
@@ -247,19 +267,20 @@ def embedding_sections(
 
 # %% ../nbs/17_recipe.ipynb #545de308
 def train_run(
-    source,         # Anything that samples takes
-    out,            # Folder of the run
-    method='patch', # One of METHODS
-    force=True, bar=True,
-    name=None,      # For the page; None: from source
-    samples_kw=None,# To samples: good, group
-    box_thr=None,   # Heat from which a pixel is framed; None: what training found, or 0.8 for gap
-    feedback=None,  # Learn from corrections: a feedback store, or True for the one beside the photos
-    examples=4,     # Test photos that travel with the model
-    track=None,     # 'tensorboard' or 'wandb': losses and figures there too, in files beside out
-    more='',
-    **kwargs,       # To the method's function: train_patch, train_learner or train_cracks
-)->dict:            # image_metrics of the test part
+    source,          # Anything that samples takes
+    out,             # Folder of the run
+    method='patch',  # One of METHODS
+    force=True,      # Replace what is there?
+    bar=True,        # Show progress?
+    name=None,       # For the page; None: from source
+    samples_kw=None, # To samples: good, group
+    box_thr=None,    # Heat from which a pixel is framed; None: what training found, or 0.8 for gap
+    feedback=None,   # Learn from corrections: a feedback store, or True for the one beside the photos
+    examples=4,      # Test photos that travel with the model
+    track=None,      # 'tensorboard' or 'wandb': losses and figures there too, in files beside out
+    more='',         # The next command to try
+    **kwargs,        # To the method's function: train_patch, train_learner or train_cracks
+)->dict:             # image_metrics of the test part
     "Train, save the bundle, test it, write the results; `out` appears when all is done."
     out, name = Path(out), name or Path(str(source)).name; check_folder(out, f'{BUNDLE}/{INFO}', force)
     t = samples(source, **(samples_kw or {}))
@@ -283,15 +304,15 @@ def _unseen(inspector, t, source, include_seen):
 
 # %% ../nbs/17_recipe.ipynb #ffd57d5b
 def test_run(
-    bundle,          # A bundle, or the folder of a run
-    source,          # Anything that samples takes
-    out=None,        # Folder for the results; None: only the figures
-    threshold=None,  # Another threshold than the model's own, or (pass below, fail from)
+    bundle,             # A bundle, or the folder of a run
+    source,             # Anything that samples takes
+    out=None,           # Folder for the results; None: only the figures
+    threshold=None,     # Another threshold than the model's own, or (pass below, fail from)
     include_seen=False, # Also test images that were trained on?
-    bar=True,
-    backend='torch', # As for Inspector
-    **kwargs,        # To samples
-)->dict:             # image_metrics, with seen: number of images left out
+    bar=True,           # Show progress?
+    backend='torch',    # As for Inspector
+    **kwargs,           # To samples
+)->dict:                # image_metrics, with seen: number of images left out
     "Test a bundle on labelled images."
     import tempfile
     inspector = Inspector(bundle, threshold, backend=backend)
@@ -301,15 +322,17 @@ def test_run(
 
 # %% ../nbs/17_recipe.ipynb #e7a03ba0
 def report_run(
-    bundle,         # A bundle, or the folder of a run
-    source,         # Anything that samples takes, or photos without labels: a folder that holds images itself
-    out='report.html',
-    threshold=None, # As in test_run
-    include_seen=False, bar=True, name=None,
-    faithful=0,     # So many anomalies for faithfulness_section
-    backend='torch',# As for Inspector
-    **kwargs,       # To samples
-)->Path:            # Of the page
+    bundle,             # A bundle, or the folder of a run
+    source,             # Anything that samples takes, or photos without labels: a folder that holds images itself
+    out='report.html',  # The page
+    threshold=None,     # As in test_run
+    include_seen=False, # Photos that the model has seen too?
+    bar=True,           # Show progress?
+    name=None,          # Above the page
+    faithful=0,         # So many anomalies for faithfulness_section
+    backend='torch',    # As for Inspector
+    **kwargs,           # To samples
+)->Path:                # Of the page
     "Inspect photos and write the page."
     if faithful and backend != 'torch': raise UserError('Deletion and insertion ask the network itself: leave --backend away.')
     inspector, t = Inspector(bundle, threshold, backend=backend), None
@@ -327,9 +350,11 @@ def _plain_photos(source):
 
 # %% ../nbs/17_recipe.ipynb #a5ca847e
 def compare_run(
-    old, new,    # Folders of runs, or bundles
+    old,         # Folder of a run, or bundle
+    new,         # Likewise
     source=None, # Anything that samples takes; None: the test part of the new run
-    bar=True, **kwargs, # To samples
+    bar=True,    # Show progress?
+    **kwargs,    # To samples
 )->dict:         # As compare, with seen: number of images left out
     "Compare two models on the same labelled parts."
     a, b = Inspector(old), Inspector(new)
@@ -345,7 +370,13 @@ def _test_part(run):
     return pd.DataFrame(dict(path=t.path, label=t.label, defect=t.label))
 
 # %% ../nbs/17_recipe.ipynb #e8937841
-def faithfulness_section(inspector, vs, n=4, bar=True, steps=10)->list:
+def faithfulness_section(
+    inspector, # An Inspector
+    vs,        # Verdicts
+    n=4,       # Anomalies
+    bar=True,  # Show progress?
+    steps=10,  # Points of the curve
+)->list:
     "Deletion and insertion of the heat and of random heat, mean over the n surest anomalies; empty if nothing fails."
     vs = sorted((v for v in vs if v.label == 'FAIL'), key=lambda v: -v.p_anomaly)[:n]
     if not vs: return []
@@ -358,8 +389,15 @@ def faithfulness_section(inspector, vs, n=4, bar=True, steps=10)->list:
 
 # %% ../nbs/17_recipe.ipynb #ce25276e
 def folds_run(
-    source, out, k=5, method='patch', force=True, bar=True, samples_kw=None, **kwargs, # To patch_folds or cross_validate
-)->dict:   # As cross_validate
+    source,          # As for samples
+    out,             # Folder
+    k=5,             # Folds
+    method='patch',  # One of METHODS
+    force=True,      # Replace what is there?
+    bar=True,        # Show progress?
+    samples_kw=None, # To samples
+    **kwargs,        # To patch_folds or cross_validate
+)->dict:             # As cross_validate
     "Cross-validate and write `folds.json` and `folds.csv` into `out`."
     out = Path(out); check_folder(out, 'folds.json', force)
     _, folds, settings = method_functions(method)
@@ -369,14 +407,18 @@ def folds_run(
         t[['path', 'label', 'defect', 'fold', 'p']].to_csv(f/'folds.csv', index=False)
     return r
 
-def folds_text(r)->str:
+def folds_text(
+    r, # From folds_run
+)->str:
     "The summary of folds as a short table."
     s = r['summary']; row = lambda k: f"{s[k]['mean']:.3f} +- {s[k]['std']:.3f}"
     pooled = lambda k: f"{100*s[k]['rate']:.1f} %   {s[k]['count']} of {s[k]['of']}   95 % interval {100*s[k]['interval'][0]:.1f} .. {100*s[k]['interval'][1]:.1f} %"
     return '\n'.join([f"{s['accuracy']['n']} folds, mean +- standard deviation"] + [f'{n:18} {row(k)}' for n, k in (('accuracy', 'accuracy'), ('balanced accuracy', 'balanced_accuracy'), ('AUROC', 'auroc'))] + [f'{k:18} {pooled(k)}' for k in ('escape', 'overkill')])
 
 # %% ../nbs/17_recipe.ipynb #fb2c3544
-def demo_sample(n=400)->pd.DataFrame:
+def demo_sample(
+    n=400, # Cells
+)->pd.DataFrame:
     "A samples table of `n` certain ELPV cells, stratified by defect type, the same on every machine."
     t = elpv_samples()
     exact = t.groupby('defect').size()*n/len(t)
@@ -389,6 +431,11 @@ DEMO_NEXT = """Try your own photos (one folder for good parts, one for anomalies
     defect train path/to/folder -o runs/mine
     defect predict runs/mine path/to/new/photos -o runs/mine/new"""
 
-def demo(out='demo', n=400, bar=True, **kwargs)->dict: # kwargs to train_run
+def demo(
+    out='demo', # Folder
+    n=400,      # Cells
+    bar=True,   # Show progress?
+    **kwargs,
+)->dict:        # kwargs to train_run
     "Train and test on real solar cells; everything lands in `out`."
     return train_run(demo_sample(n), out, bar=bar, **kwargs, name='Solar cells (ELPV)', more=DEMO_NEXT)

@@ -22,8 +22,8 @@ from .show import COLORS, png
 INFERNO = (matplotlib.colormaps['inferno'](np.linspace(0, 1, 256))[:, :3]*255).astype(np.float32)
 
 def overlay(
-    v:Verdict,
-    im,        # The photo, at the size that is wanted
+    v:Verdict,   # A Verdict
+    im,          # The photo, at the size that is wanted
     opacity=.75, # Of the hottest places
 )->Image.Image:
     "Photo with heat and boxes."
@@ -37,7 +37,11 @@ def overlay(
         d.rectangle((x0 - 1, y0 - 1, x1, y1), outline='black', width=3); d.rectangle((x0, y0, x1 - 1, y1 - 1), outline=COLORS['box'])
     return out
 
-def tile(v:Verdict, side=160, quality=78)->str:
+def tile(
+    v:Verdict,  # A Verdict
+    side=160,   # Longest, px
+    quality=78, # Of the JPEG, 1..95
+)->str:
     "Photo and overlay as the `data:` address of a JPEG."
     im, f = v.image.copy(), io.BytesIO(); im.thumbnail((side, side)); o = overlay(v, im)
     both = Image.new('RGB', (2*o.width + 4, o.height), 'white'); both.paste(im, (0, 0)); both.paste(o, (o.width + 4, 0)); both.save(f, 'JPEG', quality=quality)
@@ -164,12 +168,12 @@ def _parts(verdicts, truth, most):
 def _z(p): p = min(max(p, 1e-7), 1 - 1e-7); return np.log(p/(1 - p))
 
 def html_report(
-    title,
-    verdicts,      # Verdicts of the parts, without errors
-    truth=None,    # dict path -> (good or anomaly, type of defect); None: not known
-    sections=(),   # More (heading, content) as for page, below the pictures
-    said='',       # A sentence below the headline
-    most=500,      # At most so many parts with a picture
+    title,       # Of the page
+    verdicts,    # Verdicts of the parts, without errors
+    truth=None,  # dict path -> (good or anomaly, type of defect); None: not known
+    sections=(), # More (heading, content) as for page, below the pictures
+    said='',     # A sentence below the headline
+    most=500,    # At most so many parts with a picture
 )->str:
     "The interactive page: verdicts, thresholds, types, pictures."
     v = verdicts[0]
@@ -188,8 +192,9 @@ def model_section(
         versions=', '.join(f'{k} {v}' for k, v in info['versions'].items()))
 
 def curve_sections(
-    y, p,           # bool [n], float [n]
-    temperature=1.,
+    y,              # bool [n]
+    p,              # float [n]
+    temperature=1., # Of the calibration, above 0; 1 changes nothing
 )->list:            # Empty if a class is missing
     "ROC, precision-recall and reliability."
     if not 0 < np.sum(y) < len(y): return []
@@ -197,10 +202,14 @@ def curve_sections(
             ('Calibration', (png(reliability_figure(y, p, temperature)), 'Share of anomalies among parts of about one probability; on the dotted line a probability means what it says. ECE is the mean gap.'))]
 
 # %% ../nbs/16a_report.ipynb #8e05e656
-def training_section(info)->list:
+def training_section(
+    info, # From model_info
+)->list:
     "Why training stopped, and the loss on its way there; empty for old bundles."
     return [('Training', (png(learning_figure(info['history'])), f"Stopped: {info['stopped']}."))] if info.get('history') else []
 
-def decision_section(info):
+def decision_section(
+    info, # From model_info
+):
     "Rule, thresholds and promises."
     return decision_text(info['thresholds'], info['validation']['kind'])

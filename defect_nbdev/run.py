@@ -51,8 +51,9 @@ def read_parts(
 
 # %% ../nbs/15c_run.ipynb #7756b907
 def gaps(
-    out, n, # Place of the run; photos in all
-)->list:    # Of (first, behind last)
+    out, # Folder of the run
+    n,   # Photos in all
+)->list: # Of (first, behind last)
     "Photos without a row. A damaged part, and one that overlaps another, is thrown away and counts as absent."
     at, missing = 0, []
     for f in _parts(out):
@@ -125,10 +126,12 @@ def _foreign(out):
 
 # %% ../nbs/15c_run.ipynb #926fca8f
 def begin(
-    out, sources, about, # Place of the run; as for Sources; what rows depend on
-    resume=False,        # Go on with a run that was stopped?
-    force=False,         # Throw an older run away?
-)->dict:                 # run.json
+    out,          # Folder of the run
+    sources,      # As for find_photos
+    about,        # What rows depend on
+    resume=False, # Go on with a run that was stopped?
+    force=False,  # Throw an older run away?
+)->dict:          # run.json
     "Begin a run, or go on with it; a folder that holds something else is left alone."
     begun, new = out.has('run.json'), about | dict(sources=_meant(sources))
     if begun and not (resume or force): raise UserError(f'{out} holds a run that is ' + ('finished: --force replaces it, or choose another --out.' if out.has('manifest.json') else 'not finished: --resume goes on with it, --force begins anew.'))
@@ -144,7 +147,9 @@ def begin(
 
 # %% ../nbs/15c_run.ipynb #18a04854
 @contextmanager
-def locked(out):
+def locked(
+    out, # Folder
+):
     "Nobody else writes into the folder meanwhile."
     try: import fcntl
     except ImportError: fcntl = None
@@ -176,7 +181,11 @@ def stopped_gently():
 # %% ../nbs/15c_run.ipynb #8f241918
 class LocalEngine:
     "Rows of photos, by an `Inspector` in this process."
-    def __init__(self, inspector, out, extras=()): self.inspector, self.out, self.extras, self.bs = inspector, out, extras, inspector.bs
+    def __init__(self,
+        inspector, # An Inspector
+        out,       # Folder of the run
+        extras=(), # As for write_extras
+    ): self.inspector, self.out, self.extras, self.bs = inspector, out, extras, inspector.bs
     def __call__(self, paths, first):
         for i, v in enumerate(self.inspector.stream(paths), first): write_extras(v, i, self.out, self.extras); yield verdict_row(v) | dict(id=i)
 
@@ -245,7 +254,8 @@ def inspect_run(
     resume=False, # Go on with a run that was stopped?
     force=False,  # Throw an older run away?
     engine=None,  # What inspects: None: this process
-    rows=500, seconds=20., # A part is written after so many photos or seconds
+    rows=500,     # A part is written after so many photos
+    seconds=20.,  # Or after so many seconds
     bar=True,     # Show progress?
 )->dict:          # manifest.json: seen, done, failed, skipped, verdicts, thresholds, hashes of model and list, versions
     "Inspect any number of photos; a photo that cannot be read becomes a row with its reason."

@@ -14,7 +14,9 @@ from .guard import UserError, need
 from .model import anomaly_logit
 
 # %% ../nbs/11d_shap_heat.ipynb #c826a079
-def check_masker(name):
+def check_masker(
+    name, # inpaint_telea, inpaint_ns or blur(k,k)
+):
     "The masker's name, if it is one and its package is there."
     ok = name in ('inpaint_telea', 'inpaint_ns') or (name.startswith('blur(') and name.endswith(')') and all(p.strip().isdigit() and int(p) > 0 for p in name[5:-1].split(',')) and name.count(',') == 1)
     if not ok: raise UserError(f'There is no SHAP masker {name!r}: choose inpaint_telea, inpaint_ns or blur(k,k), for example blur(32,32).')
@@ -36,10 +38,12 @@ class ShapMap:
 
 # %% ../nbs/11d_shap_heat.ipynb #c6083862
 def shap_map(
-    net, x,               # A DefectNet; float [3, H, W] in 0..1
+    net,                  # A DefectNet
+    x,                    # float [3, H, W] in 0..1
     max_evals=500,        # Evaluations of the network
     masker='blur(32,32)', # What hidden parts look like
-    bs=32, seed=0,        # The seed decides between parts that matter alike
+    bs=32,                # Photos in a batch
+    seed=0,               # Decides between parts that matter alike
     bar=False,            # Show a progress bar with the time left?
 )->ShapMap:
     "Partition SHAP of the log-odds of anomaly."
@@ -59,9 +63,11 @@ def shap_map(
 
 # %% ../nbs/11d_shap_heat.ipynb #96af0661
 def shap_cost(
-    net, x,      # A DefectNet; one photo [3, H, W]
-    n,           # Number of photos to explain
-    max_evals=500, bs=32,
+    net,           # A DefectNet
+    x,             # One photo, float [3, H, W]
+    n,             # Number of photos to explain
+    max_evals=500, # Passes for each photo
+    bs=32,         # Photos in a batch
 )->str:
     "What explaining n photos will take on this machine."
     b = x[None].expand(bs, -1, -1, -1).contiguous(memory_format=torch.channels_last).to(net.mean.device)
@@ -71,9 +77,11 @@ def shap_cost(
 
 # %% ../nbs/11d_shap_heat.ipynb #33d3aae5
 def shap_heat(
-    net, x,        # float [B, 3, H, W] in 0..1
-    bar=False, **kwargs, # To shap_map
-):                 # Anomaly logit [B], heat [B, H, W]
+    net,       # A DefectNet
+    x,         # float [B, 3, H, W] in 0..1
+    bar=False, # Show progress?
+    **kwargs,  # To shap_map
+):             # Anomaly logit [B], heat [B, H, W]
     "Heat of a batch."
     if bar: print(shap_cost(net, x[0], len(x), kwargs.get('max_evals', 500)), flush=True)
     ms = [shap_map(net, o, **kwargs) for o in (progress_bar(x, leave=False) if bar else x)]

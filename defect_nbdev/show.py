@@ -16,10 +16,11 @@ from .boxes import scale_heat
 COLORS = dict(PASS='#009E73', REVIEW='#E69F00', FAIL='#D55E00', ERROR='#666666', box='#56B4E9', truth='#E69F00')
 
 def show_part(
-    img,     # RGB image
-    ax=None, # Where to draw; None: a new figure
-    title='', figsize=(2.4, 2.4),
-):           # The axis
+    img,                # RGB image
+    ax=None,            # Where to draw; None: a new figure
+    title='',           # Above it
+    figsize=(2.4, 2.4), # Inches
+):                      # The axis
     "The photo alone."
     if ax is None: ax = plt.subplots(figsize=figsize)[1]
     ax.imshow(img); ax.set_title(title, fontsize=8); ax.axis('off')
@@ -28,7 +29,8 @@ def show_part(
 # %% ../nbs/10_show.ipynb #c76044fa
 def show_heat(
     heat,       # float [H, W], raw
-    ax=None, scale=None, # (cold, hot) as in scale_heat
+    ax=None,    # Axes to draw on; None: new ones
+    scale=None, # (cold, hot) as in scale_heat
     alpha=.75,  # Opacity of the hottest places; cold ones are clear, so that a good part looks like itself
     **kwargs,
 ):
@@ -40,9 +42,11 @@ def show_heat(
 
 # %% ../nbs/10_show.ipynb #63c52fb9
 def show_boxes(
-    boxes,   # int [n, 4] xyxy half-open
-    ax, color=COLORS['box'], lw=1.5,
-    scores=None, # float [n], written at the boxes
+    boxes,               # int [n, 4] xyxy half-open
+    ax,                  # Axes to draw on; None: new ones
+    color=COLORS['box'], # Of the boxes
+    lw=1.5,              # Width of the line, points
+    scores=None,         # float [n], written at the boxes
 ):
     "Boxes with a dark rim, so that they are seen on any ground."
     for i, (x0, y0, x1, y1) in enumerate(boxes):
@@ -52,9 +56,10 @@ def show_boxes(
 
 # %% ../nbs/10_show.ipynb #cfc26cc2
 def grid(
-    n, cols=6, # Axes in all and in a row
-    side=1.6,  # Inches
-):             # Figure, list of n axes; left-over places are empty
+    n,        # Axes in all
+    cols=6,   # Axes in a row
+    side=1.6, # Inches
+):            # Figure, list of n axes; left-over places are empty
     "A figure with room for n images."
     cols = max(1, min(cols, n)); rows = max(1, -(-n//cols))
     fig, axs = plt.subplots(rows, cols, figsize=(cols*side, rows*(side + .25)), squeeze=False, layout='constrained')
@@ -62,7 +67,11 @@ def grid(
     return fig, list(axs.flat)[:n]
 
 # %% ../nbs/10_show.ipynb #5c5468a5
-def png(fig, dpi=100, close=True)->bytes:
+def png(
+    fig,        # A matplotlib figure
+    dpi=100,    # Pixels an inch
+    close=True, # Close it?
+)->bytes:
     "A figure as PNG bytes; the figure is closed."
     f = io.BytesIO(); fig.savefig(f, format='png', dpi=dpi, bbox_inches='tight')
     if close: plt.close(fig)

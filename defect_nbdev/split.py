@@ -64,7 +64,7 @@ def kfold(
     t:pd.DataFrame, # Samples table
     k=5,            # Number of folds
     valid=.2,       # Share of the training part that becomes valid; 0: none
-    seed=0,
+    seed=0,         # Of all that is random
 ):                  # k samples tables, each with another fold as test
     "Yield the table k times: each image is in the test part once."
     if k < 2: raise UserError(f'{k} folds cannot be made: ask for 2 or more.')
@@ -76,7 +76,7 @@ def split(
     t:pd.DataFrame, # Samples table
     test=.2,        # Share set aside for the final figures, taken as one of round(1/share) folds
     valid=.2,       # Share of the rest that watches the training; 0: none
-    seed=0,
+    seed=0,         # Of all that is random
 )->pd.DataFrame:    # The table with split filled
     "Divide into train, valid and test; a split that the table brings along is kept."
     t = t.reset_index(drop=True)

@@ -40,10 +40,10 @@ def _defect(rng, size, kind):
 
 # %% ../nbs/05_synth.ipynb #f4fb2745
 def synth_part(
-    rng:np.random.Generator,
-    size=256,    # Side, px
-    defect=None, # One of DEFECTS, or None for a good part
-):               # RGB image, bool mask [size, size]
+    rng:np.random.Generator, # A numpy Generator
+    size=256,                # Side, px
+    defect=None,             # One of DEFECTS, or None for a good part
+):                           # RGB image, bool mask [size, size]
     "Draw one washer and the exact mask of its defect."
     g, metal = _washer(rng, size)
     s = _defect(rng, size, defect)*metal if defect else np.zeros_like(g)
@@ -54,9 +54,11 @@ def synth_part(
 
 # %% ../nbs/05_synth.ipynb #392261ea
 def synth_folder(
-    path,        # Becomes a category in MVTec AD's layout
-    n_good=30, n_anomaly=15,
-    size=256, seed=0,
+    path,         # Becomes a category in MVTec AD's layout
+    n_good=30,    # Good washers
+    n_anomaly=15, # Washers with a defect
+    size=256,     # Side, px
+    seed=0,       # Of all that is random
 )->Path:
     "Write washers, two thirds of the good ones under `train/good`, the rest and the defects under `test/`."
     path, rng = Path(path), np.random.default_rng(seed)

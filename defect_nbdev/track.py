@@ -39,7 +39,9 @@ class _WandB:
 # %% ../nbs/11b_track.ipynb #72fafcf6
 TRACKERS = dict(tensorboard=_TensorBoard, wandb=_WandB)
 
-def tracker_class(name):
+def tracker_class(
+    name, # tensorboard or wandb
+):
     "The tracker of a name, if its package is there."
     if name not in TRACKERS: raise UserError(f'There is no tracker {name!r}: choose from {", ".join(TRACKERS)}.')
     need(TRACKERS[name].package, 'track')
@@ -61,7 +63,9 @@ def tracking(
 class TrackEpochs(Callback):
     "Gives a tracker the losses and metrics of each epoch. (fastai's `TensorBoardCallback` fails on optimisers of torch, whose settings may be None.)"
     order = Recorder.order + 1
-    def __init__(self, tr): self.tr = tr
+    def __init__(self,
+        tr, # A tracker
+    ): self.tr = tr
     def after_epoch(self): self.tr.add({k: float(v) for k, v in zip(self.recorder.metric_names[1:-1], self.recorder.log[1:]) if v is not None}, self.epoch)
 
 def track_history(
@@ -72,8 +76,9 @@ def track_history(
     for step, h in history.groupby('step'): tr.add({f"train_loss/head_{r['head']}/round_{r['round']}": r['loss'] for r in h.to_dict('records')}, int(step))
 
 def track_result(
-    tr, m,   # From tracking; dict as from image_metrics
-    step=0,
+    tr,     # A tracker
+    m,      # dict as from image_metrics
+    step=0, # Epoch of the result
 ):
     "Single figures of the test part."
     tr.add({f'test/{k}': float(v) for k, v in m.items() if isinstance(v, (int, float))}, step)

@@ -31,7 +31,9 @@ from .split import kfold
 # %% ../nbs/11_train.ipynb #878d0a34
 class DefectLoss:
     "Weighted cross-entropy over logits `[B, 2]` or `[B, 1]` and targets `[B]` (0 good, 1 anomaly)."
-    def __init__(self, weight=(1., 3.)): self.weight = torch.as_tensor(weight, dtype=torch.float32)
+    def __init__(self,
+        weight=(1., 3.), # Of a good part, of an anomaly
+    ): self.weight = torch.as_tensor(weight, dtype=torch.float32)
     def __call__(self, z, y, **kwargs):
         y = y.as_subclass(torch.Tensor).long(); w = self.weight.to(z.device)[y]
         l = F.binary_cross_entropy_with_logits(anomaly_logit(z), y.float(), reduction='none')
@@ -55,7 +57,9 @@ def _right(pred, y):
 class StopAtTrainAccuracy(Callback):
     "Stop after the first epoch in which at least `acc` of all training images were classified right."
     order = 70
-    def __init__(self, acc=.98): self.acc, self.reason, self.right, self.seen = acc, '', 0, 0
+    def __init__(self,
+        acc=.98, # Share in 0..1
+    ): self.acc, self.reason, self.right, self.seen = acc, '', 0, 0
     def before_train(self):
         if self.epoch == 0: self.reason = ''
         self.right = self.seen = 0
@@ -73,7 +77,9 @@ class StopAtTrainAccuracy(Callback):
 class KeepBest(Callback):
     "Stop when `valid_loss` has not fallen for `patience` epochs, and go back to the trainable weights of the best epoch."
     order = 71
-    def __init__(self, patience=3): self.patience, self.reason, self.best, self.at, self.state = patience, '', float('inf'), -1, {}
+    def __init__(self,
+        patience=3, # Epochs without a better one
+    ): self.patience, self.reason, self.best, self.at, self.state = patience, '', float('inf'), -1, {}
     def before_train(self):
         if self.epoch == 0: self.best, self.at, self.state, self.reason = float('inf'), -1, {}, ''
     def after_validate(self): self.now = float(self.recorder.loss.value or 0)
@@ -92,7 +98,9 @@ class KeepBest(Callback):
 class KeepStates(Callback):
     "Keep the trainable weights (and their running statistics) after the epochs named, in `states`."
     order = 69
-    def __init__(self, at): self.at, self.states = set(at), {}
+    def __init__(self,
+        at, # Numbers of epochs, from 1
+    ): self.at, self.states = set(at), {}
     def after_epoch(self):
         if self.epoch + 1 in self.at: self.states[self.epoch + 1] = {k: v.detach().clone() for k, v in self.learn.net.state_dict().items() if not k.startswith('prefix.')}
 
@@ -114,7 +122,8 @@ def _feature_dl(dl, store, shuffle, dls, ks=(0,)):
 
 @contextmanager
 def cached(
-    learn, store,
+    learn,   # A Learner of learner_of
+    store,   # A FeatureStore
     ks=(0,), # Turns of each photo, as from turns
 ):
     "Inside the block `learn` trains on frozen features; its images and whole model return at the end, also after an error."
@@ -148,18 +157,23 @@ def _stopper(stop):
     if stop is None: return []
     return [KeepBest() if stop == 'valid' else StopAtTrainAccuracy(stop)]
 
-def accuracy(z, y): "Share classified right at probability 0.5."; return ((anomaly_logit(z) >= 0) == (y.as_subclass(torch.Tensor) > 0)).float().mean()
+def accuracy(
+    z, # Logits, float [B, 2] or [B, 1]
+    y, # Classes, int [B]
+): "Share classified right at probability 0.5."; return ((anomaly_logit(z) >= 0) == (y.as_subclass(torch.Tensor) > 0)).float().mean()
 
 # %% ../nbs/11_train.ipynb #e7efb461
 def learner_of(
-    dls, net, loss,     # From defect_dls; a DefectNet; what to minimise
-    recipe,             # What the net was made with, for the record
-    lr=1e-4,            # Of Adam, constant
-    stop=.98,           # Training accuracy at which to stop; 'valid': by the validation loss; None: never
-    cache=True,         # Keep frozen features? True, False, or a FrozenFeatures shared with another learner
-    cache_gb=4.,        # Their budget, 10^9 bytes; 0: keep none
-    cache_dir=None,     # Folder in which they outlive the training; None: in memory
-    cbs=None,           # More fastai callbacks
+    dls,            # From defect_dls
+    net,            # A DefectNet
+    loss,           # What to minimise
+    recipe,         # What the net was made with, for the record
+    lr=1e-4,        # Of Adam, constant
+    stop=.98,       # Training accuracy at which to stop; 'valid': by the validation loss; None: never
+    cache=True,     # Keep frozen features? True, False, or a FrozenFeatures shared with another learner
+    cache_gb=4.,    # Their budget, 10^9 bytes; 0: keep none
+    cache_dir=None, # Folder in which they outlive the training; None: in memory
+    cbs=None,       # More fastai callbacks
 )->DefectLearner:
     "A Learner of the trainable part of a network."
     if stop == 'valid' and not len(dls.valid.dataset): raise UserError("stop='valid' needs a validation part: give a share for it.")
@@ -192,9 +206,9 @@ def _weights(weight, dls): return class_weights(weight, dls.table.label[dls.tabl
 
 # %% ../nbs/11_train.ipynb #e569a23a
 def probabilities(
-    learn,
-    paths,      # Images
-)->np.ndarray:  # float [n]
+    learn, # A fitted Learner
+    paths, # Images
+)->np.ndarray: # float [n]
     "Probability of anomaly of each image, from cached features where the learner keeps them."
     net, out = learn.model.eval(), []
     store = (learn.store or FrozenFeatures(net, learn.dls.size)).use(net, learn.dls.size)
@@ -215,16 +229,20 @@ DefectLearner.judged = 'of the validation part'
 
 # %% ../nbs/11_train.ipynb #c82a3215
 def cross_validate(
-    t:pd.DataFrame, # Samples table
-    k=5, epochs=10,
-    valid=0.,       # Share of each training part that becomes the validation part
-    seed=0,
-    size=224, bs=10, aug=None, by='label', # To defect_dls
-    store=None,     # FrozenFeatures to share with other runs
-    bar=True,       # Show progress?
+    t:pd.DataFrame,      # Samples table
+    k=5,                 # Folds
+    epochs=10,           # Passes over the training part
+    valid=0.,            # Share of each training part that becomes the validation part
+    seed=0,              # Of all that is random
+    size=224,            # To defect_dls
+    bs=10,               # To defect_dls
+    aug=None,            # To defect_dls
+    by='label',          # To defect_dls
+    store=None,          # FrozenFeatures to share with other runs
+    bar=True,            # Show progress?
     make=defect_learner, # What makes the learner of a fold
-    **kwargs,       # To make
-):                  # dict(summary, folds), and the table with columns fold, p
+    **kwargs,            # To make
+):                       # dict(summary, folds), and the table with columns fold, p
     "Train k times and test each image once."
     out, ms = [], []
     for i, f in enumerate(kfold(t, k, valid, seed)):

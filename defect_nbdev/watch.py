@@ -20,7 +20,9 @@ from .sources import Sources
 # %% ../nbs/15e_watch.ipynb #b2548620
 class Diary:
     "What has been inspected, and its verdict."
-    def __init__(self, file):
+    def __init__(self,
+        file, # SQLite file
+    ):
         self.db = sqlite3.connect(file)
         self.db.execute('create table if not exists seen (path text, bytes integer, ns integer, row text, moved text, primary key (path, bytes, ns))')
     def has(self, key): return self.db.execute('select row, moved from seen where path=? and bytes=? and ns=?', key).fetchone()
@@ -31,7 +33,9 @@ class Diary:
     def rows(self): return (json.loads(r) for r, in self.db.execute('select row from seen order by rowid'))
     def close(self): self.db.close()
 
-def key_of(path): "Whole path, size and time of a file: another key once it is written anew."; s = os.stat(path); return os.fsencode(os.path.abspath(path)).decode('utf-8', 'backslashreplace'), s.st_size, s.st_mtime_ns
+def key_of(
+    path, # A file
+): "Whole path, size and time of a file: another key once it is written anew."; s = os.stat(path); return os.fsencode(os.path.abspath(path)).decode('utf-8', 'backslashreplace'), s.st_size, s.st_mtime_ns
 
 # %% ../nbs/15e_watch.ipynb #2a7a912c
 @contextmanager
@@ -46,11 +50,11 @@ def _told(out):
 class Watch:
     "Inspects each photo of a folder once, as soon as it is complete."
     def __init__(self,
-        inspector,
-        inbox,      # Folder that fills; its sub-folders too
-        out,        # Folder for watch.sqlite, verdicts.csv and, with move, the photos
-        move=False, # Move each photo into out/PASS, REVIEW, FAIL or ERROR? Otherwise it is left where it is
-        settle=2.,  # Seconds for which a file must not have changed
+        inspector,          # An Inspector
+        inbox,              # Folder that fills; its sub-folders too
+        out,                # Folder for watch.sqlite, verdicts.csv and, with move, the photos
+        move=False,         # Move each photo into out/PASS, REVIEW, FAIL or ERROR? Otherwise it is left where it is
+        settle=2.,          # Seconds for which a file must not have changed
         say=lambda v: None, # Called with each Verdict
     ):
         if is_url(str(out)) or is_url(str(inbox)): raise UserError('A bucket cannot be watched, nor written to while watching: give folders of this machine.')

@@ -106,7 +106,10 @@ class _Winograd(torch.autograd.Function):
 class Conv3x3(nn.Conv2d):
     "3 x 3 convolution with stride 1 and padding 1."
     quick = True         # Winograd's way where it is faster? For all layers
-    def __init__(self, c_in, c_out): super().__init__(c_in, c_out, 3, padding=1); self._kept = None, None
+    def __init__(self,
+        c_in,  # Channels that come in
+        c_out, # Channels that go out
+    ): super().__init__(c_in, c_out, 3, padding=1); self._kept = None, None
 
     def _is_quick(self, x):
         if torch.compiler.is_compiling() or not Conv3x3.quick or x.device.type != 'cpu' or torch.is_autocast_enabled('cpu'): return False

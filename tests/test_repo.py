@@ -1,8 +1,9 @@
 "What a reader of the repository relies on."
-import ast, json, re, subprocess, sys
+import ast, importlib, inspect, json, re, subprocess, sys
 from pathlib import Path
 import pytest
 from conftest import ROOT
+from fastcore.docments import docments
 
 NBS = sorted(p for p in (ROOT/'nbs').rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts)
 MODULES = sorted(p for p in (ROOT/'defect_nbdev').glob('*.py') if not p.name.startswith('_'))
@@ -24,6 +25,17 @@ def test_program_starts_without_torch():
 def test_public_names_are_documented(py):
     for n in ast.parse(py.read_text()).body:
         if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not n.name.startswith('_'): assert ast.get_docstring(n), n.name
+
+@pytest.mark.parametrize('py', MODULES, ids=lambda p: p.stem)
+def test_parameters_are_documented(py):
+    "Each parameter of a public name has its comment; where a method's own are handed on, **kwargs says to whom."
+    m = importlib.import_module(f'defect_nbdev.{py.stem}'); own = [o for o in (getattr(m, n) for n in getattr(m, '__all__', [])) if inspect.isroutine(o) or inspect.isclass(o)]
+    for o in own:
+        f = o.__init__ if inspect.isclass(o) else o
+        if getattr(o, '__module__', '') != m.__name__ or not inspect.isfunction(inspect.unwrap(f)) or inspect.unwrap(f).__qualname__ not in (o.__name__, f'{o.__name__}.__init__') or f.__code__.co_filename.startswith('<'): continue       # a dataclass writes its own
+        kinds = inspect.signature(f).parameters; said = docments(f, full=True)
+        for n, p in kinds.items():
+            if n != 'self' and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD): assert said[n]['docment'], f'{o.__name__}({n})'
 
 ROOMS = [{'guard'}, {'weights', 'images', 'sources', 'place', 'samples', 'split', 'feedback', 'synth', 'boxes'}, {'data', 'winograd', 'model', 'patches', 'metric', 'metrics', 'pixel_metrics', 'box_metrics', 'outcome', 'show', 'check'}, {'train', 'patch_train', 'metric_train', 'track', 'shap_heat', 'distributed', 'cache', 'explain', 'graph', 'faithfulness', 'decide', 'contract', 'bundle', 'backend'}, {'inspector', 'localise'}, {'batch', 'run', 'cluster', 'watch', 'compare', 'figures', 'report', 'embedding', 'export', 'benchmark', 'desk', 'app'}, {'recipe'}, {'cli', 'all'}]
 

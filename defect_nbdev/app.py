@@ -121,7 +121,7 @@ def correct(self:Page, v, should_be, defect='', note=''):
 # %% ../nbs/16e_app.ipynb #c303b482
 CSS = """.verdict{font-size:1.15rem;padding:.6rem .9rem;border-left:.5rem solid;background:var(--background-fill-secondary);overflow-wrap:anywhere} .verdict b{font-size:1.4rem;margin-right:.4rem}
 .bad,.good{padding:.5rem .9rem;border-left:.3rem solid #D55E00;overflow-wrap:anywhere} .good{border-color:#009E73} footer{display:none!important}
-.gradio-container{max-width:min(76rem,100vw)!important;margin:auto} .gradio-container .main,.gradio-container .contain{max-width:100%;min-width:0} #table{overflow-x:auto} button:focus-visible,input:focus-visible,[tabindex]:focus-visible{outline:3px solid #56B4E9!important;outline-offset:2px}"""
+.gradio-container{max-width:min(76rem,100vw)!important;margin:auto} .gradio-container .main,.gradio-container .contain{max-width:100%;min-width:0} #table{overflow-x:auto} #back,#next{margin-top:1.7rem} #message .html-container:empty{display:none} button:focus-visible,input:focus-visible,[tabindex]:focus-visible{outline:3px solid #56B4E9!important;outline-offset:2px}"""
 VERDICTS = ['PASS', 'REVIEW', 'FAIL', 'ERROR']
 
 def _theme(gr): return gr.themes.Default(primary_hue='blue', font=['system-ui', 'sans-serif'], font_mono=['ui-monospace', 'monospace'])
@@ -143,7 +143,7 @@ def _inputs(gr, page):
     "Where photos come in."
     drop = gr.File(label='Photos: drop them here, or click', file_count='multiple', file_types=['image'], type='filepath', elem_id='drop', height=150)
     with gr.Accordion('Camera', open=False): camera = gr.Image(sources=['webcam'], type='filepath', format='png', label='Take a photo (browsers allow it on this machine, or by https)', elem_id='camera', webcam_options=gr.WebcamOptions(mirror=False, constraints=dict(video=dict(facingMode='environment', width=dict(ideal=4096)))))
-    examples = gr.Gallery(page.examples, label='Examples', columns=4, height=150, allow_preview=False, object_fit='contain', elem_id='examples', visible=bool(page.examples), interactive=False, buttons=[])
+    examples = gr.Gallery(page.examples, label='Examples', columns=2, height='auto', allow_preview=False, object_fit='cover', elem_id='examples', visible=bool(page.examples), interactive=False, buttons=[])
     return _no_urls(drop), _no_urls(camera), examples
 
 def _sliders(gr, page):
@@ -158,7 +158,7 @@ def _results(gr):
     with gr.Row(equal_height=True):
         pick = gr.Dropdown([], label='Photo', elem_id='pick', scale=3, min_width=200)
         with gr.Column(scale=2, min_width=200), gr.Row(): back, next_ = gr.Button('previous', elem_id='back', min_width=80), gr.Button('next', elem_id='next', min_width=80)
-    verdict, both = gr.HTML(elem_id='verdict'), gr.ImageSlider(label='Photo | heat and boxes', type='pil', format='png', elem_id='both', interactive=False, max_height=560, buttons=['download', 'fullscreen'])
+    verdict, both = gr.HTML(elem_id='verdict'), gr.ImageSlider(label='Photo | heat and boxes', type='pil', format='png', slider_position=10, elem_id='both', interactive=False, max_height=560, buttons=['download', 'fullscreen'])
     return pick, back, next_, verdict, both
 
 def _table(gr):

@@ -11,36 +11,44 @@ from pathlib import Path
 from . import __version__
 from .guard import UserError
 
-# %% ../nbs/18_cli.ipynb #b302ea6b
+# %% ../nbs/18_cli.ipynb #3d931313
+class _Parser(argparse.ArgumentParser):
+    "One sentence for a wrong word; the whole usage is what --help is for."
+    def error(self, message): self.exit(2, f"defect: {message.removeprefix('argument : ')} ({self.prog} --help tells what is possible).\n")
+
 def _verb(verbs, name, func, help, example):
     p = verbs.add_parser(name, help=help, description=help[0].upper() + help[1:] + '.', epilog=f'example:\n{example}', formatter_class=argparse.RawDescriptionHelpFormatter)
     p.set_defaults(func=func)
     return p
 
 def _parser():
-    p = argparse.ArgumentParser('defect', description='Verdict, heatmap and boxes for photos of parts, learned from image labels alone.', epilog='defect VERB --help shows an example of each verb.')
+    p = _Parser('defect', description='Verdict, heatmap and boxes for photos of parts, learned from image labels alone.', epilog='defect VERB --help shows an example of each verb.')
     p.add_argument('--version', action='version', version=f'defect {__version__}')
     p.set_defaults(func=lambda a: p.print_help())
     verbs = p.add_subparsers(title='verbs', metavar='')
     for add in (_add_check, _add_train, _add_threshold, _add_test, _add_report, _add_predict, _add_watch, _add_app, _add_export, _add_feedback, _add_compare, _add_benchmark, _add_demo): add(verbs)
     return p
 
-# %% ../nbs/18_cli.ipynb #c9ef950c
+# %% ../nbs/18_cli.ipynb #d1d31d6b
+def _number(s, kind=float):
+    try: return kind(s)
+    except ValueError: raise argparse.ArgumentTypeError(f'{s} is not a {"whole " if kind is int else ""}number') from None
+
 def _share(s):
-    v = float(s.rstrip('%'))/(100 if s.endswith('%') else 1)
+    v = _number(s.rstrip('%'))/(100 if s.endswith('%') else 1)
     if not 0 <= v <= 1: raise argparse.ArgumentTypeError(f'{s} is not between 0 and 1')
     return v
 
 def _count(s):
-    if int(s) < 1: raise argparse.ArgumentTypeError(f'{s} is not 1 or more')
-    return int(s)
+    if (n := _number(s, int)) < 1: raise argparse.ArgumentTypeError(f'{s} is not 1 or more')
+    return n
 
 def _port(s):
-    if not 0 < int(s) < 65536: raise argparse.ArgumentTypeError(f'{s} is not between 1 and 65535')
-    return int(s)
+    if not 0 < (n := _number(s, int)) < 65536: raise argparse.ArgumentTypeError(f'{s} is not between 1 and 65535')
+    return n
 
 def _budget(s):
-    if not 0 <= (v := float(s)) < float('inf'): raise argparse.ArgumentTypeError(f'{s} is not a number of GB')
+    if not 0 <= (v := _number(s)) < float('inf'): raise argparse.ArgumentTypeError(f'{s} is not a number of GB')
     return v
 
 def _size(s):
@@ -53,7 +61,6 @@ def _pair(v):
     return None if not v else v[0] if len(v) == 1 else tuple(v)
 
 def _stop(s): return s if s in ('valid', 'never') else _share(s)
-_size.__name__, _share.__name__, _count.__name__, _stop.__name__ = 'size', 'share', 'count', 'stop'
 
 # %% ../nbs/18_cli.ipynb #c098f9c7
 def _add_data(p):
@@ -167,9 +174,9 @@ def _add_threshold(verbs):
     p.add_argument('--confidence', type=_share, default=.95, help='of the promise (default 95%%; 0: promise nothing, count only)')
     p.add_argument('--dry-run', action='store_true', help='say it, change nothing')
 
-# %% ../nbs/18_cli.ipynb #5f0ab47b
+# %% ../nbs/18_cli.ipynb #cac603dc
 def _positive(s):
-    if not 0 < (v := float(s)) < float('inf'): raise argparse.ArgumentTypeError(f'{s} is not a number above 0')
+    if not 0 < (v := _number(s)) < float('inf'): raise argparse.ArgumentTypeError(f'{s} is not a number above 0')
     return v
 
 def _rule(a):
@@ -428,7 +435,8 @@ def main(
     "The program `defect`; returns its exit code."
     import warnings; warnings.filterwarnings('ignore', category=FutureWarning); warnings.filterwarnings('ignore', category=DeprecationWarning)
     for m in ('Your generator is empty', 'Default grid_sample'): warnings.filterwarnings('ignore', message=m)     # fastai's own
-    a = _parser().parse_args(argv)
+    warnings.showwarning = lambda m, *_, **__: print(f'defect: note: {m}', file=sys.stderr)
+    a = _parser().parse_args(argv); _bars_for_people()
     for f in (sys.stdout, sys.stderr): getattr(f, 'reconfigure', lambda **k: None)(errors='backslashreplace')    # names of files may hold bytes that are no text
     try: return a.func(a) or 0
     except UserError as e: return _fail(str(e))
@@ -436,4 +444,9 @@ def main(
     except BrokenPipeError: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()); return 1
     except OSError as e: return _fail(f'{e.filename or "a file"}: {e.strerror or e}.')
 
-def _fail(s, code=2): print(f'defect: {s}', file=sys.stderr); return code
+def _fail(s, code=2): print('\r\x1b[K'*sys.stderr.isatty() + f'defect: {s}', file=sys.stderr); return code      # instead of a bar that stands there
+
+def _bars_for_people():
+    "fastprogress takes every stdout for a terminal; into a file go only losses and results."
+    import fastprogress.fastprogress as f
+    if not sys.stdout.isatty(): f.NO_BAR, f.print = True, lambda *_, **__: None

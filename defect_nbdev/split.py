@@ -33,7 +33,7 @@ def _contradictions(t, g):
 def _enough(t, g, k):
     for l, d in t.assign(g=g).groupby('label'):
         if d.g.nunique() < k:
-            raise UserError(f'{d.g.nunique()} different images of class {l} are too few to be split {k} ways: add photos, ask for fewer folds, or do without a validation part (valid 0).')
+            raise UserError(f'Different photos of class {l}: {d.g.nunique()}, which are too few to be split {k} ways, as tests and folds need: add photos, or ask for fewer folds.')
 
 def _folds(t, k, seed):
     "Fold number of every image, int `[n]`."

@@ -70,7 +70,7 @@ def test_by_keyboard(page, washer):
     assert {'next', 'make'} <= seen, seen
 
 def test_refused(defect, run):
-    refused(defect('app', run, '--host', '0.0.0.0'), '--auth'); refused(defect('app', run, '--auth', 'me'), 'user:password'); refused(defect('app', 'nowhere'), 'no model bundle')
+    refused(defect('app', run, '--host', '0.0.0.0'), '--auth'); refused(defect('app', run, '--auth', 'me'), 'user:password'); refused(defect('app', 'nowhere'), 'no model bundle'); refused(defect('app', run, '--port', '70000'), 'between 1 and 65535'); refused(defect('app', run, '--port', '80x'), '80x is not a whole number')
 
 def test_other_sites_are_refused(address):
     import urllib.error, urllib.request

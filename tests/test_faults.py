@@ -17,7 +17,7 @@ def test_sources(defect, washer, tmp_path):
     refused(defect('train', tmp_path/'empty', '-o', out), 'empty', 'no folders with images')
     one = copy(washer, tmp_path); shutil.rmtree(one/'test')
     refused(defect('train', one, '-o', out), 'one class only', 'no anomaly')
-    refused(defect('train', washer, '--folds', 30, '-o', out), '16 different images of class anomaly', 'fewer folds')
+    refused(defect('train', washer, '--folds', 30, '-o', out), 'photos of class anomaly: 16', 'fewer folds')
     refused(defect('train', washer, '--folds', 1, '-o', out), '1 folds')
     refused(defect('train', washer, '--good', 'fine', '-o', out), "no class 'fine'", 'scratch')
     refused(defect('train', washer/'train/good/000.png', '-o', out), 'is one file')

@@ -77,8 +77,10 @@ def _list(self:Sources, file):
     except OSError as e: raise UserError(f'{file} cannot be read ({e.strerror}): check the path.') from e
     self.lists.add(file)
     with f:
-        for line in f:
-            if s := line.rstrip('\r\n'): yield from self._of(s)
+        for n, line in enumerate(f, 1):
+            try:
+                if s := line.rstrip('\r\n'): yield from self._of(s)
+            except UserError as e: raise UserError(f'{file}, line {n}: {e}') from e
     self.lists.remove(file)
 
 @patch

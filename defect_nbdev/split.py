@@ -18,9 +18,9 @@ def together(
     t:pd.DataFrame, # Samples table
 )->np.ndarray:      # int [n]: images with the same number must stay together
     "Number the sets of images that share a group or are exact copies."
-    n, idx = len(t), np.arange(len(t))
-    keys = [t.group.where(t.group != '', [f'\0{i}' for i in idx]), pd.Series([sha256(p) for p in t.path])]
-    first = [pd.Series(idx).groupby(k.values).transform('min').values for k in keys]
+    n, idx = len(t), np.arange(len(t)); shas = np.array([sha256(p) for p in t.path], object)
+    keys = [np.where(t.group == '', -1 - idx, pd.factorize(t.group)[0]), pd.factorize(shas)[0]]      # no group: one of its own
+    first = [pd.Series(idx).groupby(k).transform('min').values for k in keys]
     links = coo_array((np.ones(2*n), (np.tile(idx, 2), np.concatenate(first))), (n, n))
     return connected_components(links, directed=False)[1]
 

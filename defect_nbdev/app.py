@@ -146,6 +146,7 @@ def _inputs(gr, page):
     examples = gr.Gallery(page.examples, label='Examples', columns=2, height='auto', allow_preview=False, object_fit='cover', elem_id='examples', visible=bool(page.examples), interactive=False, buttons=[])
     return _no_urls(drop), _no_urls(camera), examples
 
+# %% ../nbs/16e_app.ipynb #720e0fa8
 def _sliders(gr, page):
     i = page.inspector
     def slider(value, label, name, step=.001):
@@ -153,6 +154,7 @@ def _sliders(gr, page):
         s.preprocess = lambda p: value if p is None else take(min(max(p, 0), 1)); return s           # a number that was deleted is the first one again
     with gr.Row(): return slider(round(i.threshold, 3), 'Fails from', 'fail'), slider(round(i.review, 3), 'For review from', 'review'), slider(.75, 'Heat', 'opacity', .05)
 
+# %% ../nbs/16e_app.ipynb #e703a1d6
 def _results(gr):
     "One photo large, all in a table."
     with gr.Row(equal_height=True):
@@ -168,6 +170,7 @@ def _table(gr):
         make, files = gr.Button('Make files: CSV, COCO and the picture', elem_id='make'), gr.File(label='Files', file_count='multiple', interactive=False, elem_id='files', visible=False)
     return wanted, count, table, make, files
 
+# %% ../nbs/16e_app.ipynb #0c00b260
 def _correction(gr, page):
     with gr.Accordion('This is wrong', open=False, visible=page.store is not None, elem_id='wrong'):
         should, defect, note = gr.Radio(['good', 'anomaly'], label='It should be', elem_id='should'), gr.Textbox(label='Type of the defect, if it has one', elem_id='defect', max_length=100), gr.Textbox(label='Note', elem_id='note', max_length=500)
@@ -205,6 +208,7 @@ def _join(gr, page, c):
     for event in _steps(gr, c, quick | dict(trigger_mode='multiple')): relist(redraw(event))
     _keeping(gr, page, c, at, dict(concurrency_limit=None, api_visibility='private'))
 
+# %% ../nbs/16e_app.ipynb #cf8a7b7b
 def _arrivals(gr, page, c, slow):
     "Photos come in by three ways; errors are said, and what was there stays."
     def take(paths, vs, at, bar=gr.Progress()):
@@ -216,6 +220,7 @@ def _arrivals(gr, page, c, slow):
     out, old = [c[n] for n in ('vs', 'at', 'message')], [c['vs'], c['at']]
     return c['drop'].upload(take, [c['drop'], *old], out, trigger_mode='always_last', **slow), c['camera'].upload(take, [c['camera'], *old], out, **slow), c['examples'].select(example, old, out, **slow)
 
+# %% ../nbs/16e_app.ipynb #0adc8e8c
 def _steps(gr, c, quick):
     "Another photo is looked at."
     def step(by): return lambda vs, k, t: _next([int(n) - 1 for n in t['no.']], k, by)
@@ -228,6 +233,7 @@ def _next(there, k, by):
     if not there: return k
     return there[(there.index(k) + by) % len(there)] if k in there else there[0]
 
+# %% ../nbs/16e_app.ipynb #38a293b3
 def _keeping(gr, page, c, at, slow):
     "Files, and corrections."
     def write(*a):

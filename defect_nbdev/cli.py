@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['LEARNER', 'OPTIONS', 'main']
 
-# %% ../nbs/18_cli.ipynb #c70eed3c
+# %% ../nbs/18_cli.ipynb #4a55c063
 import argparse, os, signal, sys, threading
+from contextlib import contextmanager
 from pathlib import Path
 from . import __version__
 from .guard import UserError
@@ -428,25 +429,32 @@ def _demo(a):
     print(metrics_text(demo(a.out, a.n, method=a.method)))
     print(f'\nlook at it:  {a.out}/report.html\n\n{DEMO_NEXT}')
 
+# %% ../nbs/18_cli.ipynb #a2cdaa15
+@contextmanager
+def _for_people():
+    "Warnings in one line, and bars on terminals only: fastprogress takes every stdout for one. Afterwards all is as before."
+    import warnings, fastprogress.fastprogress as f
+    old = f.NO_BAR
+    with warnings.catch_warnings():
+        for c in (FutureWarning, DeprecationWarning): warnings.filterwarnings('ignore', category=c)
+        for m in ('Your generator is empty', 'Default grid_sample'): warnings.filterwarnings('ignore', message=m)     # fastai's own
+        warnings.showwarning = lambda m, *_, **__: print(f'defect: note: {m}', file=sys.stderr)
+        if not sys.stdout.isatty(): f.NO_BAR, f.print = True, lambda *_, **__: None
+        try: yield
+        finally: f.NO_BAR = old; vars(f).pop('print', None)
+
+def _fail(s, code=2): print('\r\x1b[K'*sys.stderr.isatty() + f'defect: {s}', file=sys.stderr); return code      # instead of a bar that stands there
+
 # %% ../nbs/18_cli.ipynb #630b887c
 def main(
     argv=None, # Words of the command line; None: those of this process
 ):
     "The program `defect`; returns its exit code."
-    import warnings; warnings.filterwarnings('ignore', category=FutureWarning); warnings.filterwarnings('ignore', category=DeprecationWarning)
-    for m in ('Your generator is empty', 'Default grid_sample'): warnings.filterwarnings('ignore', message=m)     # fastai's own
-    warnings.showwarning = lambda m, *_, **__: print(f'defect: note: {m}', file=sys.stderr)
-    a = _parser().parse_args(argv); _bars_for_people()
+    a = _parser().parse_args(argv)
     for f in (sys.stdout, sys.stderr): getattr(f, 'reconfigure', lambda **k: None)(errors='backslashreplace')    # names of files may hold bytes that are no text
-    try: return a.func(a) or 0
+    try:
+        with _for_people(): return a.func(a) or 0
     except UserError as e: return _fail(str(e))
     except KeyboardInterrupt as e: return _fail(str(e) or 'stopped; no unfinished file was left behind.', 130)
     except BrokenPipeError: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()); return 1
     except OSError as e: return _fail(f'{e.filename or "a file"}: {e.strerror or e}.')
-
-def _fail(s, code=2): print('\r\x1b[K'*sys.stderr.isatty() + f'defect: {s}', file=sys.stderr); return code      # instead of a bar that stands there
-
-def _bars_for_people():
-    "fastprogress takes every stdout for a terminal; into a file go only losses and results."
-    import fastprogress.fastprogress as f
-    if not sys.stdout.isatty(): f.NO_BAR, f.print = True, lambda *_, **__: None

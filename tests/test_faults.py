@@ -28,7 +28,7 @@ def test_bad_training_images(defect, washer, tmp_path):
     w, out = copy(washer, tmp_path), tmp_path/'out'
     p = w/'train/good/000.png'; whole = p.read_bytes()
     p.write_bytes(whole[:700]); refused(defect('train', w, '-o', out, '--method', 'vgg16-gap', '--epochs', 1), str(p), 'cut off')
-    p.write_text('not a photo'); refused(defect('train', w, '-o', out, '--method', 'vgg16-gap', '--epochs', 1), str(p), 'not an image')
+    p.write_text('not a photo'); r = defect('train', w, '-o', out, '--method', 'vgg16-gap', '--epochs', 1); refused(r, str(p), 'not an image'); assert 'computed once' not in r.stdout      # found before anything is learned
     p.write_bytes(whole)
     test = split(samples(w), .2, .2, 0).query("split == 'test'").path
     bad = Path(test.iloc[-1]); whole = bad.read_bytes()
@@ -38,6 +38,11 @@ def test_bad_training_images(defect, washer, tmp_path):
     m = next((w/'ground_truth').rglob('*.png')); Image.new('L', (7, 7)).save(m)
     refused(defect('train', w, '-o', out), str(m), '7x7', 'resize the mask')
     assert sorted(o.name for o in tmp_path.iterdir()) == ['washer']
+
+def test_the_process_is_as_before(defect):
+    import fastprogress.fastprogress as f, warnings
+    before = warnings.showwarning, list(warnings.filters), f.NO_BAR; refused(defect('predict', 'nowhere', 'x.png'), 'nowhere')
+    assert (warnings.showwarning, list(warnings.filters), f.NO_BAR) == before and 'print' not in vars(f)
 
 def test_odd_images_are_fine(defect, run, washer, tmp_path):
     img = Image.open(next((washer/'test/spot').iterdir())).convert('RGB'); g = img.convert('L')

@@ -10,8 +10,8 @@ cfg.read(here/'settings.ini', encoding='utf-8')
 cfg = cfg['DEFAULT']
 
 class WithoutScripts(build_py):
-    "`weights/convert.py` makes the weights; it is no part of the package."
-    def find_package_modules(self, package, folder): return [m for m in super().find_package_modules(package, folder) if m[1] != 'convert']
+    "The scripts in `weights/` make the weights; they are no part of the package."
+    def find_package_modules(self, package, folder): return [m for m in super().find_package_modules(package, folder) if not m[1].startswith('convert')]
 
 setup(
     cmdclass=dict(build_py=WithoutScripts),

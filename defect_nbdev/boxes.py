@@ -36,10 +36,10 @@ def mask_boxes(
 # %% ../nbs/06_boxes.ipynb #3c44def6
 def erode_heat(
     heat,  # float [H, W]
-    share, # Of the height and of the width that is taken off on each side; 0: nothing
+    share, # Of the sides that is taken off at each end, or a pair (of the height, of the width); 0: nothing
 ):         # float [H, W]
     "Grey erosion by a rectangle."
-    r = [round(share*s) for s in np.shape(heat)]
+    r = [round(k*s) for k, s in zip(np.broadcast_to(share, 2), np.shape(heat))]
     return ndimage.minimum_filter(heat, [2*o + 1 for o in r], mode='nearest') if any(r) else heat
 
 # %% ../nbs/06_boxes.ipynb #d863fed7
@@ -82,7 +82,7 @@ def find_mask(
     scale=None, # (low, high) of the heat; None: its own range
     min_area=4, # Smallest region, px
     grow=None,  # Share of its peak down to which a region reaches
-    erode=0.,   # Width that is taken off, px
+    erode=0.,   # As in erode_heat
 )->np.ndarray:  # bool [H, W]
     "The regions that `find_boxes` frames."
     _, _, lab, ids = _regions(heat, thr, scale, min_area, grow, erode)

@@ -20,7 +20,7 @@ from .images import find_images, read_image
 from .metric import metric_net
 from .model import defect_net
 from .patches import patch_net
-from .weights import SHA256, VGG16
+from .weights import SHA256, SHIPPED
 
 # %% ../nbs/13_bundle.ipynb #4d4535ff
 SCHEMA = 1
@@ -52,7 +52,11 @@ def _data(t):
     seen = [sha256(p) for p in t.path[t.split != 'test']]
     return dict(fingerprint=fingerprint(seen), parts=t.groupby(['split', 'label']).size().unstack(fill_value=0).to_dict('index'), seen=[s[:16] for s in seen])
 
-def _frozen(learn): return dict(file=VGG16, sha256=SHA256[VGG16]) if learn.recipe['weights'] == 'imagenet' else None
+def _frozen(learn):
+    "Shipped weights that the bundle need not hold."
+    if learn.recipe['weights'] != 'imagenet': return None
+    file = SHIPPED[learn.model.config['backbone']]
+    return dict(file=file, sha256=SHA256[file])
 
 def _version():
     from defect_nbdev import __version__
@@ -105,7 +109,7 @@ def load_bundle(
     path, info = bundle_of(path), load_info(path)
     if not (path/MODEL).is_file(): raise UserError(f'{path} has no {MODEL}: the bundle is not complete, copy it again.')
     if sha256(path/MODEL) != info['weights_sha256']: raise UserError(f'{path/MODEL} does not belong to its {INFO} (SHA-256 differs): copy the bundle again.')
-    if info['frozen'] and info['frozen'].get('sha256') != SHA256[VGG16]: raise UserError(f'{path} needs frozen weights that this version does not ship: install the version {info.get("versions", {}).get("defect_nbdev", "it was made with")}.')
+    if info['frozen'] and info['frozen'].get('sha256') != SHA256.get(SHIPPED.get(info['net']['backbone'])): raise UserError(f'{path} needs frozen weights that this version does not ship: install the version {info.get("versions", {}).get("defect_nbdev", "it was made with")}.')
     try:
         net = _network(weights='imagenet' if info['frozen'] else None, **info['net'])
         w = {k: v.float() if v.is_floating_point() else v for k, v in load_file(path/MODEL).items()}

@@ -102,10 +102,10 @@ def _add_train(verbs):
 
 # %% ../nbs/18_cli.ipynb #4f83af44
 def _add_common(g):
-    g.add_argument('--size', type=_size, help='input size, one number or HEIGHTxWIDTH (default: patch 384, vgg16-gap 224, adacos 512, crack-shap 150)')
+    g.add_argument('--size', type=_size, help='input size, one number or HEIGHTxWIDTH (default: patch the shape of the photos with a short side of 384, vgg16-gap 224, adacos 512, crack-shap 150)')
     g.add_argument('--test', type=_share, default=.2, help='share set aside for the figures (default .2)')
     g.add_argument('--seed', type=int, default=0)
-    g.add_argument('--backbone', default='vgg16', help='vgg16 (default), resnet18, resnet34 or resnet50')
+    g.add_argument('--backbone', help='efficientnet-lite0 (default of patch), vgg16 (default of the others), resnet18, resnet34 or resnet50')
     g.add_argument('--weights', default='imagenet', help='imagenet (shipped, default), torchvision, none, or a .safetensors file')
     g.add_argument('--class-weights', metavar='G:A', help='good:anomaly (default 1:3; crack-shap 1:1) or balanced')
     g.add_argument('--cache-gb', type=_budget, help='what the frozen layers give is kept and not computed again, up to so many GB (default 4; 0: nothing)')
@@ -141,9 +141,9 @@ def _options(a):
         if k not in OPTIONS[a.method]: raise UserError(f'--{k.replace("_", "-")} is for --method {", ".join(m for m, ks in OPTIONS.items() if k in ks)}: add that or leave it away.')
     if given.get('stop') == 'valid' and given.get('valid') == 0: raise UserError('--stop valid needs a validation part: leave --valid away or give a share.')
     if given.get('stop') == 'never': given['stop'] = None
-    kw = dict(method=a.method, force=a.force, samples_kw=dict(good=a.good, group=a.group), backbone=a.backbone, weights=None if a.weights == 'none' else a.weights, seed=a.seed) | given
+    kw = dict(method=a.method, force=a.force, samples_kw=dict(good=a.good, group=a.group), weights=None if a.weights == 'none' else a.weights, seed=a.seed) | given
     kw |= {k: v for k, v in dict(cache_gb=a.cache_gb, cache_dir=a.cache_dir).items() if v is not None}
-    return kw | ({'size': a.size} if a.size else {}) | ({'weight': a.class_weights} if a.class_weights else {})
+    return kw | ({'size': a.size} if a.size else {}) | ({'backbone': a.backbone} if a.backbone else {}) | ({'weight': a.class_weights} if a.class_weights else {})
 
 def _train(a):
     from defect_nbdev.metrics import metrics_text

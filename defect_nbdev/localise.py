@@ -51,7 +51,8 @@ def patch_method(
     "Fit patches to a samples table whose test rows are left out."
     learn = fit_patches(f, store=store, bar=bar, **kwargs)
     def call(paths):
-        z, h = learn.model.explain(torch.cat([learn.model.whitened(m) for m in learn.store(paths)]), features=True)
+        raw = [torch.cat(r) for r in zip(*learn.store(paths))]
+        z, h = learn.model.explain(raw, features=True)
         return z, dict(patch=h)
     return Fitted(call, dict(patch=learn.boxes), learn)
 

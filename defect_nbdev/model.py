@@ -12,6 +12,7 @@ import torch
 from fastcore.basics import patch
 from torch import nn
 from .guard import UserError
+from .lite0 import lite0_layers
 from .weights import load_imagenet, load_weights
 from .winograd import Conv3x3
 
@@ -37,7 +38,11 @@ def _resnet(name):
         return body, {f'layer{i}': 3+i for i in range(1, 5)}, 7, m.fc.in_features
     return make
 
-BACKBONES = dict(vgg16=_vgg16, **{n: _resnet(n) for n in ('resnet18', 'resnet34', 'resnet50')})
+def _lite0():
+    "Stem and 16 blocks; all up to the last block at stride 16 are frozen."
+    return nn.Sequential(*lite0_layers()), {f'block{i}': i + 1 for i in range(16)}, 12, 320
+
+BACKBONES = dict(vgg16=_vgg16, **{'efficientnet-lite0': _lite0}, **{n: _resnet(n) for n in ('resnet18', 'resnet34', 'resnet50')})
 IMAGENET_STATS = [.485, .456, .406], [.229, .224, .225]      # of torchvision's own weights
 
 # %% ../nbs/08_model.ipynb #377d0e3f
@@ -112,7 +117,7 @@ def anomaly_weights(
 # %% ../nbs/08_model.ipynb #1c37e349
 def defect_net(
     backbone='vgg16',   # One of BACKBONES
-    weights='imagenet', # 'imagenet' (shipped, VGG16 only), 'torchvision' (needs a network once), a path, or None (random)
+    weights='imagenet', # 'imagenet' (shipped: vgg16, efficientnet-lite0), 'torchvision' (needs a network once), a path, or None (random)
     **kwargs,           # To DefectNet
 )->DefectNet:
     "A `DefectNet` with pretrained convolutions and the normalisation that fits them."
@@ -125,10 +130,8 @@ def fill_net(
     **kwargs,
 ):
     "A network of a class that is a `DefectNet`, with pretrained convolutions."
-    if weights == 'imagenet' and backbone != 'vgg16':
-        raise UserError(f"Only vgg16 has weights in this package: for {backbone} say weights='torchvision' (needs a network) or give the path of a .safetensors file.")
     if weights is None: w, about = None, {}
-    elif weights == 'imagenet': w, about = load_imagenet()
+    elif weights == 'imagenet': w, about = load_imagenet(backbone)
     elif weights == 'torchvision': w, about = _torchvision(backbone), {}
     else: w, about = load_weights(weights)
     if 'mean' in about: kwargs.setdefault('stats', (about['mean'], about['std']))
@@ -140,6 +143,7 @@ def fill_net(
 def _by_position(w, backbone):
     "Tensors with torchvision's names, named by the position of their layer in the backbone."
     if backbone == 'vgg16': return {k.removeprefix('features.'): v for k, v in w.items() if k.startswith('features.')}
+    if backbone == 'efficientnet-lite0': return w
     from torchvision import models
     place = {n: i for i, (n, _) in enumerate(getattr(models, backbone)().named_children())}
     return {f'{place[n]}.{rest}': v for k, v in w.items() for n, _, rest in [k.partition('.')] if n != 'fc' and n in place}
@@ -153,6 +157,7 @@ def _fill(net, w, source):
 
 def _torchvision(backbone):
     from torchvision import models
+    if not hasattr(models, backbone): raise UserError(f"torchvision has no weights of {backbone}: leave weights away, or give the path of a .safetensors file.")
     try: return getattr(models, backbone)(weights='DEFAULT' if backbone == 'vgg16' else 'IMAGENET1K_V1').state_dict()
     except (urllib.error.URLError, OSError, RuntimeError) as e:
         raise UserError(f"torchvision's weights of {backbone} could not be downloaded ({e}): connect once, or give the path of a .safetensors file.") from e

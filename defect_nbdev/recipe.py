@@ -37,7 +37,7 @@ from .report import curve_sections, decision_section, html_report, model_section
 from .shap_heat import check_masker
 from .samples import elpv_samples, samples
 from .show import grid, png, show_part
-from .patch_train import fit_patches, patch_folds
+from .patch_train import fit_patches, patch_folds, photo_size
 from .split import split
 from .track import TrackEpochs, track_history, track_result, tracking
 from .train import KeepStates, cross_validate, defect_learner
@@ -142,6 +142,8 @@ def train_patch(
     t = split(t, test, 0., seed)
     if bar: print(_parts(t), flush=True)
     _check(t)
+    kwargs['size'] = kwargs.get('size') or photo_size(t)
+    if bar: print('input {} x {} px (height x width)'.format(*np.broadcast_to(kwargs['size'], 2)), flush=True)
     if bar: print(cache_text(kwargs.get('cache_dir'), kwargs.get('cache_gb', 4.), (t.split != 'test').sum()), flush=True)
     learn = fit_patches(t, seed=seed, bar=bar, **kwargs)
     if record: learn.history.to_csv(record, index=False)

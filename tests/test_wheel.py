@@ -32,7 +32,7 @@ def wheel(tmp_path_factory):
 
 def test_contents(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    assert 'defect_nbdev/pretrained/vgg16_imagenet_features.safetensors' in names
+    for w in ('vgg16', 'efficientnet_lite0'): assert f'defect_nbdev/pretrained/{w}_imagenet_features.safetensors' in names
     assert not [n for n in names if n.startswith(('tests', 'nbs', 'weights'))]
     modules = {p.stem for p in (ROOT/'defect_nbdev').glob('*.py')}
     assert {Path(n).stem for n in names if n.startswith('defect_nbdev/') and n.endswith('.py')} == modules

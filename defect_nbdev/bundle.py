@@ -109,7 +109,7 @@ def load_bundle(
     path, info = bundle_of(path), load_info(path)
     if not (path/MODEL).is_file(): raise UserError(f'{path} has no {MODEL}: the bundle is not complete, copy it again.')
     if sha256(path/MODEL) != info['weights_sha256']: raise UserError(f'{path/MODEL} does not belong to its {INFO} (SHA-256 differs): copy the bundle again.')
-    if info['frozen'] and info['frozen'].get('sha256') != SHA256.get(SHIPPED.get(info['net']['backbone'])): raise UserError(f'{path} needs frozen weights that this version does not ship: install the version {info.get("versions", {}).get("defect_nbdev", "it was made with")}.')
+    if info['frozen']: _check_frozen(path, info)
     try:
         net = _network(weights='imagenet' if info['frozen'] else None, **info['net'])
         w = {k: v.float() if v.is_floating_point() else v for k, v in load_file(path/MODEL).items()}
@@ -118,6 +118,12 @@ def load_bundle(
     if bad.unexpected_keys or any(not (info['frozen'] and k.startswith('prefix.')) for k in bad.missing_keys): raise UserError(f'{path/MODEL} does not fit the network that {INFO} describes: copy the bundle again.')
     if not all(torch.isfinite(v).all() for v in w.values()): raise UserError(f'{path/MODEL} holds NaN or infinity: train again or copy the bundle again.')
     return net.eval(), info
+
+def _check_frozen(path, info):
+    "Does this version ship the convolutions that the bundle leaves out?"
+    backbone, made_with = info['net'].get('backbone'), info.get('versions', {}).get('defect_nbdev', 'it was made with')
+    if backbone not in SHIPPED: raise UserError(f'{path} needs the weights of {backbone!r}, which this version does not ship: install the version {made_with}.')
+    if info['frozen'].get('sha256') != SHA256[SHIPPED[backbone]]: raise UserError(f'{path} needs frozen weights that this version does not ship: install the version {made_with}.')
 
 def _network(head='gap', **config): return dict(patch=patch_net, metric=metric_net, gap=defect_net)[head](**config)
 

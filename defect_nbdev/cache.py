@@ -27,7 +27,7 @@ def frozen_key(
 )->str:
     "Hash of what frozen features depend on besides the photo: layers, weights, normalisation, input size."
     c, h = net.config, hashlib.sha256()
-    h.update(json.dumps([CACHE_SCHEMA, c.get('head', 'gap') == 'patch', c['backbone'], c.get('layers'), c.get('whole'), len(net.prefix), net.mean.flatten().tolist(), net.std.flatten().tolist(), np.atleast_1d(size).tolist()]).encode())
+    h.update(json.dumps([CACHE_SCHEMA, c.get('head', 'gap') == 'patch', c['backbone'], c.get('layers'), c.get('whole'), c.get('fine'), len(net.prefix), net.mean.flatten().tolist(), net.std.flatten().tolist(), np.atleast_1d(size).tolist()]).encode())
     for v in net.prefix.state_dict().values(): h.update(v.detach().cpu().contiguous().numpy().tobytes())
     return h.hexdigest()
 

@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from fastcore.basics import patch
 from html import escape
 from pathlib import Path
-from .bundle import examples_of
-from .explain import SLOW
+from .bundle_info import examples_of
 from .desk import headline, judged, pictures, table_of, write_desk
 from .feedback import add_feedback, store_of
 from .guard import UserError, need, sha256
+from .heat import SLOW
 from .inspector import Inspector
-from .show import COLORS
+from .overlay import COLORS
 
 # %% ../nbs/16e_app.ipynb #deda3a18
 LOCAL = '127.0.0.1', 'localhost', '::1'
@@ -41,7 +41,7 @@ class Page:
         files=200,       # Largest number of photos at a time
         mb=50,           # Largest file
         gb=4,            # Of all that all visitors have sent and that is not removed yet
-        backend='torch', # What runs the model
+        backend='auto',  # What runs the model, as for Inspector
         folder=None,     # Private folder for uploads and results
     ):
         self.inspector, self.files, self.mb, self.gb, self.folder = Inspector(model, backend=backend), files, mb, gb, Path(folder or tempfile.mkdtemp(prefix='defect-app-'))
@@ -301,13 +301,17 @@ def served(
     port=None,        # None: the first free one from 7860
     auth=None,        # user:password
     browser=False,    # Open a browser?
+    say=None,         # Called with the engine that was chosen, and why
     **kw,             # To Page: store, files, mb, backend
 ):                    # The address of the page, as long as the block lasts; one page in a process
     "Serve the page; uploads lie in a private folder that is removed in the end."
     login, port, folder = check_host(host, auth), free_port(host, port), Path(tempfile.mkdtemp(prefix='defect-app-'))
     try:
         with _surroundings(folder):
-            gr = need('gradio', 'app'); page = Page(model, folder=folder, **kw); blocks = build(page)
+            gr = need('gradio', 'app')
+            page = Page(model, folder=folder, **kw)
+            if say and page.inspector.why: say(f'engine: {page.inspector.why}')
+            blocks = build(page)
             try: yield _launch(gr, page, blocks, host, port, login, browser)
             finally: blocks.close(verbose=False)
     finally: shutil.rmtree(folder, ignore_errors=True)

@@ -208,11 +208,12 @@ def inspection(
     rounds=5,               # How often each is measured
 )->pd.DataFrame:            # As from faster
     "From files to probability, heat and boxes."
-    net, info = load_bundle(bundle); own = Inspector(bundle); rivals = {}
+    net, info = load_bundle(bundle); own = Inspector(bundle, backend='torch'); rivals = {}
     if info['explainer'] == 'cam': net = net.to(memory_format=torch.contiguous_format); rivals['plain PyTorch'] = lambda: plain_inspect(net, paths, info['size'])
     rivals |= {'channels last': lambda: _run(own, paths, plain_convolutions()), 'torch': lambda: _run(own, paths)}
     for e in engines: i = Inspector(bundle, backend=e); rivals[e] = lambda i=i: _run(i, paths)
-    return faster(alternate(rivals, rounds), next(iter(rivals)), len(paths))
+    r = faster(alternate(rivals, rounds), next(iter(rivals)), len(paths))
+    return r.assign(photos_per_second=1/r.seconds)
 
 def decoding(
     bundle,   # Folder of a bundle
@@ -220,7 +221,7 @@ def decoding(
     rounds=5, # How often each is measured
 )->pd.DataFrame:
     "Reading photos alone, beside the whole inspection: what there is to hide behind the network."
-    own = Inspector(bundle); size = own.info['size']
+    own = Inspector(bundle, backend='torch'); size = own.info['size']
     return faster(alternate({'inspection': lambda: _run(own, paths), 'decoding alone': lambda: [to_array(squish(read_image(p), size)) for p in paths]}, rounds), 'inspection', len(paths))
 
 # %% ../nbs/16c_benchmark.ipynb #ee550de3
@@ -288,7 +289,7 @@ def gpu(
     def once():
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16): run(x)[0].sum().item()
     t = alternate({'photos': once}, rounds, warm=3).seconds; rate = matrix_rate(8192 if device.type == 'cuda' else 256, rounds, device, torch.bfloat16)
-    return dict(photos_a_second=float(bs/t.median()), share=float(ops*bs/t.median()/rate), matrix_tflops=rate/1e12, size=size, batch=bs, rounds=rounds)
+    return dict(photos_per_second=float(bs/t.median()), share=float(ops*bs/t.median()/rate), matrix_tflops=rate/1e12, size=size, batch=bs, rounds=rounds)
 
 # %% ../nbs/16c_benchmark.ipynb #87f58794
 PARTS = ['floor', 'training', 'inspection', 'heatmaps', 'memory', 'startup', 'gpu']; LONG = ['verdicts']
@@ -392,5 +393,5 @@ def benchmark_text(
     for k, v in r.get('heatmaps', {}).items(): row(k, *times(v)) if 'package' in k else row('CAM: cost over a bare pass', f"{1/v['ratio']:.3f}")
     if v := r.get('memory'): row(f"memory of {v['photos']} photos over one batch", f"{v['more_mb']:+.0f} MB", 'input of 32 px')
     for k, v in r.get('startup', {}).items(): row(f'defect --help, one prediction ({k})', f"{v['help']:.2f} s", f"{v['predict']:.1f} s")
-    if v := r.get('gpu'): row('GPU: share of the bfloat16 floor', f"{v['share']:.2f}", f"{v['photos_a_second']:.0f} photos a second")
+    if v := r.get('gpu'): row('GPU: share of the bfloat16 floor', f"{v['share']:.2f}", f"{v['photos_per_second']:.0f} photos a second")
     return '\n'.join(out)

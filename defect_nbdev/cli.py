@@ -7,7 +7,7 @@ __all__ = ['LEARNER', 'OPTIONS', 'main']
 
 # %% ../nbs/18_cli.ipynb #4a55c063
 import argparse, os, signal, sys, threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from . import __version__
 from .guard import UserError
@@ -17,15 +17,15 @@ class _Parser(argparse.ArgumentParser):
     "One sentence for a wrong word; the whole usage is what --help is for."
     def error(self, message): self.exit(2, f"defect: {message.removeprefix('argument : ')} ({self.prog} --help tells what is possible).\n")
 
-def _verb(verbs, name, func, help, example):
+def _verb(verbs, name, func, help, example, bars=True):
     p = verbs.add_parser(name, help=help, description=help[0].upper() + help[1:] + '.', epilog=f'example:\n{example}', formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.set_defaults(func=func)
+    p.set_defaults(func=func, bars=bars)
     return p
 
 def _parser():
     p = _Parser('defect', description='Verdict, heatmap and boxes for photos of parts, learned from image labels alone.', epilog='defect VERB --help shows an example of each verb.')
     p.add_argument('--version', action='version', version=f'defect {__version__}')
-    p.set_defaults(func=lambda a: p.print_help())
+    p.set_defaults(func=lambda a: p.print_help(), bars=False)
     verbs = p.add_subparsers(title='verbs', metavar='')
     for add in (_add_check, _add_train, _add_threshold, _add_test, _add_report, _add_predict, _add_watch, _add_app, _add_export, _add_feedback, _add_compare, _add_benchmark, _add_demo): add(verbs)
     return p
@@ -96,6 +96,7 @@ def _add_train(verbs):
     p.add_argument('--folds', type=_count, help='only cross-validate, with this many folds: mean and spread, no model')
     p.add_argument('--with-feedback', nargs='?', const=True, metavar='STORE', help='learn from corrections too (default: those beside the photos)')
     p.add_argument('--examples', type=int, choices=range(13), metavar='N', default=4, help='test photos that travel with the model, to try it on (default 4; 0: none)')
+    p.add_argument('--no-export', action='store_true', help='do not export the model to ONNX at the end (needs the extra export; inspection is faster with it)')
     p.add_argument('--track', choices=('tensorboard', 'wandb'), help='losses and figures for TensorBoard or W&B too, in files beside the run (W&B offline; needs the package)')
     _add_common(p.add_argument_group('data and model'))
     _add_learner(p.add_argument_group('not for --method patch'))
@@ -153,7 +154,7 @@ def _train(a):
     for k in ('with_feedback', 'track', 'checkpoints', 'evals', 'masker'):
         if a.folds and getattr(a, k): raise UserError(f'--folds does not take --{k.replace("_", "-")}: leave one away.')
     if a.folds: return print(folds_text(folds_run(a.source, out, a.folds, **kw)) + f'\n\neach image: {out}/folds.csv')
-    print(metrics_text(train_run(a.source, out, box_thr=a.box_threshold, feedback=a.with_feedback, track=a.track, examples=a.examples, test=a.test, **kw)))
+    print(metrics_text(train_run(a.source, out, box_thr=a.box_threshold, feedback=a.with_feedback, track=a.track, examples=a.examples, export=not a.no_export, test=a.test, **kw)))
     print(f'\nlook at it:  {out}/report.html\nnext:        defect predict {out} NEW_PHOTO_OR_FOLDER')
 
 # %% ../nbs/18_cli.ipynb #db4a73bb
@@ -198,7 +199,7 @@ def _threshold(a):
     if rule: print('\nnothing was changed (--dry-run)' if a.dry_run else f'\nstored in {a.model}; see what it does: defect test {a.model} LABELLED_PHOTOS')
 
 # %% ../nbs/18_cli.ipynb #984bc0de
-def _add_backend(p): p.add_argument('--backend', choices=('torch', 'onnx', 'openvino', 'openvino-int8'), default='torch', help='what runs the model (default torch; the others after defect export)')
+def _add_backend(p): p.add_argument('--backend', choices=('auto', 'torch', 'onnx', 'openvino', 'openvino-int8'), default='auto', help='what runs the model (default auto: ONNX Runtime where its verdicts are those of PyTorch and there is no NVIDIA GPU, else PyTorch)')
 
 def _add_test(verbs):
     p = _verb(verbs, 'test', _test, 'figures of a model on labelled photos; photos that it was trained on are left out', '  defect test runs/mine photos/ -o runs/mine-test\n  defect test runs/mine new_photos/ --threshold 0.3')
@@ -238,7 +239,7 @@ def _report(a):
 
 # %% ../nbs/18_cli.ipynb #e4665f01
 def _add_predict(verbs):
-    p = _verb(verbs, 'predict', _predict, 'verdicts on photos', '  defect predict runs/mine part.png                        one line on the screen\n  defect predict runs/mine photos/ -o verdicts --overlays   CSV, COCO, Parquet and pictures\n  defect predict runs/mine photos/ -o verdicts --resume     goes on with what was stopped')
+    p = _verb(verbs, 'predict', _predict, 'verdicts on photos', '  defect predict runs/mine part.png                        one line on the screen\n  defect predict runs/mine photos/ -o verdicts --overlays   CSV, COCO, Parquet and pictures\n  defect predict runs/mine photos/ -o verdicts --resume     goes on with what was stopped', bars=False)
     p.add_argument('model', help='folder of a run, or its bundle')
     p.add_argument('photos', nargs='+', help="photos, folders that are searched with their sub-folders, globs, @list.txt with one of these in each line, or URLs (s3://...); what is named twice has two rows")
     p.add_argument('-o', '--out', help='folder (or URL) for predictions.csv, coco.json, parts/*.parquet and manifest.json')
@@ -249,7 +250,7 @@ def _add_predict(verbs):
     p.add_argument('--masks', action='store_true', help='with -o: also the mask of each photo as .png')
     p.add_argument('--threshold', type=_share, nargs='+', metavar='P', help="probability from which a part fails; two: PASS below the first, FAIL from the second (default: the model's)")
     p.add_argument('--bs', type=_count, default=8, help='photos in a batch (default 8)')
-    p.add_argument('--workers', type=_count, default=2, help='threads that decode photos; with --engine ray processes that hold the model (default 2)')
+    p.add_argument('--workers', type=_count, help='threads that decode photos, and with ONNX Runtime also judge them (default: a thread for each core up to 4; 2 with other engines); with --engine ray processes that hold the model (default 2)')
     _add_backend(p)
     _add_ray(p)
     _add_shap(p, 'a model that is explained by SHAP: ')
@@ -266,18 +267,23 @@ def _add_ray(p):
 def _shap(a):
     "Other settings of SHAP than the model's own."
     given = {k: v for k, v in dict(max_evals=a.evals, masker=a.masker).items() if v is not None}
-    if given and a.backend != 'torch': raise UserError('--evals and --masker are for SHAP, which no export can do: leave --backend away.')
+    if given and a.backend not in ('auto', 'torch'): raise UserError('--evals and --masker are for SHAP, which no export can do: leave --backend away.')
     if given:
-        from defect_nbdev.bundle import load_info
+        from defect_nbdev.bundle_info import load_info
         if load_info(a.model)['explainer'] != 'shap': raise UserError(f'--evals and --masker are for models that are explained by SHAP, and {a.model} is not: leave them away.')
     return given
 
 # %% ../nbs/18_cli.ipynb #452f47ec
 def _line(v): return f'{v.label}  {v.error}' if v.error else f'{v.label}  p={v.p_anomaly:.3f}  {v.path}' + ''.join(f'  box {x0},{y0},{x1},{y1}' for x0, y0, x1, y1 in v.boxes)
 
-def _say(verdicts, sources):
+def _engine_line(inspector, file=None):
+    "Which engine was chosen, and why, where it was not named."
+    if inspector.why: print(f'engine: {inspector.why}', file=file, flush=True)
+
+def _say(inspector, paths, sources):
     n = bad = 0
-    for n, v in enumerate(verdicts, 1):
+    for n, v in enumerate(inspector.stream(paths), 1):
+        if not v.error and n == bad + 1: _engine_line(inspector, sys.stderr)
         bad += bool(v.error)
         print(*([f'defect: {v.error}'] if v.error else [_line(v)]), file=sys.stderr if v.error else sys.stdout, flush=True)
     if not n: raise UserError(f'{", ".join(sources)} holds no images: check the path.')
@@ -287,12 +293,13 @@ def _say(verdicts, sources):
 def _engine(a, extras, kw):
     if a.engine == 'local': return None
     from defect_nbdev.cluster import RayEngine
-    return RayEngine(a.model, a.out, extras, a.workers, a.address, a.cpus, a.gpus, **kw)
+    return RayEngine(a.model, a.out, extras, a.workers or 2, a.address, a.cpus, a.gpus, **kw)
 
 def _run(a, inspector, kw, extras):
     "A run that loses nothing."
     from defect_nbdev.run import inspect_run
     m = inspect_run(inspector, a.photos, a.out, extras, a.resume, a.force, _engine(a, extras, kw))
+    _engine_line(inspector)
     print(', '.join(f'{c} {l}' for l, c in m['verdicts'].items() if c) + (f"; other files, passed over: {m['skipped']}" if m['skipped'] else '') + f'   ->  {a.out}/predictions.csv, coco.json')
     return int(m['failed'] > 0)
 
@@ -301,15 +308,17 @@ def _predict(a):
     from defect_nbdev.sources import Sources
     given = [k for k in ('overlays', 'heatmaps', 'masks', 'resume', 'force') if getattr(a, k)] + ['engine']*(a.engine != 'local')
     if given and not a.out: raise UserError(f'--{given[0]} needs a folder: add -o FOLDER.')
-    kw = dict(threshold=_pair(a.threshold), bs=a.bs, backend=a.backend, **_shap(a)); inspector = Inspector(a.model, workers=a.workers, **kw)
+    kw = dict(threshold=_pair(a.threshold), bs=a.bs, backend=a.backend, **_shap(a))
+    inspector = Inspector(a.model, workers=a.workers, **kw)
+    kw['backend'] = inspector.backend                          # workers elsewhere take the same engine
     if a.out: return _run(a, inspector, kw, [k for k in given if k in ('overlays', 'heatmaps', 'masks')])
     paths = list(Sources(a.photos)) if inspector.info['explainer'] == 'shap' else Sources(a.photos)
     if cost := inspector.cost(len(paths) if isinstance(paths, list) else 0): print(cost, file=sys.stderr)
-    return _say(inspector.stream(paths), a.photos)
+    return _say(inspector, paths, a.photos)
 
 # %% ../nbs/18_cli.ipynb #3714e9e1
 def _add_watch(verbs):
-    p = _verb(verbs, 'watch', _watch, 'inspect a folder that a camera fills, until Ctrl-C', '  defect watch runs/mine inbox/ -o shift --move')
+    p = _verb(verbs, 'watch', _watch, 'inspect a folder that a camera fills, until Ctrl-C', '  defect watch runs/mine inbox/ -o shift --move', bars=False)
     p.add_argument('model', help='folder of a run, or its bundle')
     p.add_argument('inbox', help='folder that fills')
     p.add_argument('-o', '--out', required=True, help='folder for verdicts.csv; a restart goes on with it')
@@ -323,12 +332,15 @@ def _watch(a):
     from defect_nbdev.inspector import Inspector
     from defect_nbdev.watch import Watch
     say = lambda v: print(_line(v), flush=True)
-    with Watch(Inspector(a.model, _pair(a.threshold), backend=a.backend), a.inbox, a.out, a.move, a.settle, say) as w: n = w.run(once=a.once)
+    inspector = Inspector(a.model, _pair(a.threshold), backend=a.backend)
+    with Watch(inspector, a.inbox, a.out, a.move, a.settle, say) as w:
+        _engine_line(inspector)
+        n = w.run(once=a.once)
     print(f'{n} photos   ->  {a.out}/verdicts.csv')
 
 # %% ../nbs/18_cli.ipynb #38661efc
 def _add_app(verbs):
-    p = _verb(verbs, 'app', _app, 'a page in the browser: drop photos, see verdicts, move thresholds, say what is wrong (needs the extra app)', '  defect app runs/mine\n  defect app runs/mine --host 0.0.0.0 --auth user:password        for other machines too')
+    p = _verb(verbs, 'app', _app, 'a page in the browser: drop photos, see verdicts, move thresholds, say what is wrong (needs the extra app)', '  defect app runs/mine\n  defect app runs/mine --host 0.0.0.0 --auth user:password        for other machines too', bars=False)
     p.add_argument('model', help='folder of a run, or its bundle')
     p.add_argument('--host', default='127.0.0.1', help='address to listen on (default 127.0.0.1: this machine only)')
     p.add_argument('--port', type=_port, help='(default: the first free one from 7860)')
@@ -345,7 +357,7 @@ def _app(a):
     def end(*_): raise KeyboardInterrupt('the page is closed, uploads are removed.')
     for s in ('SIGINT', 'SIGTERM', 'SIGHUP'):
         if hasattr(signal, s): signal.signal(getattr(signal, s), end)           # also when the terminal is closed or a service is stopped
-    with served(a.model, a.host, a.port, a.auth, a.browser, store=a.store, files=a.max_photos, mb=a.max_mb, gb=a.max_gb, backend=a.backend) as url:
+    with served(a.model, a.host, a.port, a.auth, a.browser, store=a.store, files=a.max_photos, mb=a.max_mb, gb=a.max_gb, backend=a.backend, say=lambda s: print(s, flush=True)) as url:
         print(f'open {url}   Ctrl-C ends it', flush=True); threading.Event().wait()
 
 # %% ../nbs/18_cli.ipynb #cd0fc75f
@@ -431,17 +443,25 @@ def _demo(a):
 
 # %% ../nbs/18_cli.ipynb #a2cdaa15
 @contextmanager
-def _for_people():
-    "Warnings in one line, and bars on terminals only: fastprogress takes every stdout for one. Afterwards all is as before."
-    import warnings, fastprogress.fastprogress as f
+def _bars():
+    "fastprogress takes every stdout for a terminal. It is slow to import, and verbs that learn nothing have bars of their own."
+    import fastprogress.fastprogress as f
     old = f.NO_BAR
-    with warnings.catch_warnings():
+    if not sys.stdout.isatty(): f.NO_BAR, f.print = True, lambda *_, **__: None
+    try: yield
+    finally:
+        f.NO_BAR = old
+        vars(f).pop('print', None)
+
+@contextmanager
+def _for_people(bars=True):
+    "Warnings in one line, and bars on terminals only. Afterwards all is as before."
+    import warnings
+    with warnings.catch_warnings(), _bars() if bars else nullcontext():
         for c in (FutureWarning, DeprecationWarning): warnings.filterwarnings('ignore', category=c)
         for m in ('Your generator is empty', 'Default grid_sample'): warnings.filterwarnings('ignore', message=m)     # fastai's own
         warnings.showwarning = lambda m, *_, **__: print(f'defect: note: {m}', file=sys.stderr)
-        if not sys.stdout.isatty(): f.NO_BAR, f.print = True, lambda *_, **__: None
-        try: yield
-        finally: f.NO_BAR = old; vars(f).pop('print', None)
+        yield
 
 def _fail(s, code=2): print('\r\x1b[K'*sys.stderr.isatty() + f'defect: {s}', file=sys.stderr); return code      # instead of a bar that stands there
 
@@ -453,7 +473,7 @@ def main(
     a = _parser().parse_args(argv)
     for f in (sys.stdout, sys.stderr): getattr(f, 'reconfigure', lambda **k: None)(errors='backslashreplace')    # names of files may hold bytes that are no text
     try:
-        with _for_people(): return a.func(a) or 0
+        with _for_people(a.bars): return a.func(a) or 0
     except UserError as e: return _fail(str(e))
     except KeyboardInterrupt as e: return _fail(str(e) or 'stopped; no unfinished file was left behind.', 130)
     except BrokenPipeError: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()); return 1

@@ -10,7 +10,7 @@ import itertools, json, logging, os, re, socket, tempfile, warnings
 from fastcore.basics import patch
 from pathlib import Path
 from .batch import verdict_row, write_extras
-from .bundle import bundle_of
+from .bundle_info import bundle_of
 from .guard import UserError, need
 from .images import is_url
 from .inspector import Inspector
@@ -19,12 +19,15 @@ from .inspector import Inspector
 class _Judge:
     "What an actor holds."
     def __init__(self, files, out, extras, threads, kw, here):
-        import ray, torch
-        torch.set_num_threads(threads); files = ray.get(files[0])
+        import ray
+        files = ray.get(files[0])
         if os.path.isdir(here): os.chdir(here)                              # Ray starts workers elsewhere, and photos may be named from here
         with tempfile.TemporaryDirectory() as d:
             for n, b in files.items(): (f := Path(d)/n).parent.mkdir(parents=True, exist_ok=True); f.write_bytes(b)
-            self.inspector = Inspector(d, **kw)
+            self.inspector = Inspector(d, threads=threads, **kw)
+        if self.inspector.backend == 'torch':
+            import torch
+            torch.set_num_threads(threads)
         self.out, self.extras = out, extras
 
     def __call__(self, batch): # dict id -> int [n], path -> JSON strings

@@ -11,14 +11,14 @@ from dataclasses import replace
 from fastcore.basics import patch
 from html import escape
 from pathlib import Path
-import io, numpy as np, pandas as pd, torch
+import io, pandas as pd
 from PIL import Image
 from .batch import verdict_row, write_coco, write_csv
-from .explain import GRADIENT_METHODS, SLOW, heatmap
 from .guard import UserError, need
-from .images import read_image, squish, to_array
+from .heat import SLOW
+from .images import squish, to_array
 from .inspector import Inspector, Verdict, list_images
-from .report import overlay
+from .overlay import overlay
 
 # %% ../nbs/16d_desk.ipynb #40b9b8d8
 def judged(
@@ -93,11 +93,11 @@ def write_desk(
 def methods_of(
     inspector, # An Inspector
 )->dict:       # Name of the method -> layers that it can look at; none where it takes none
-    "Heatmaps that this network can give. Those of hundreds of passes are left out."
+    "Heatmaps that this network can give: an export only its own. Those of hundreds of passes are left out."
     own, net = inspector.info['explainer'], inspector.net
     if net is None or own == 'patch' or own in SLOW: return {own: []}
-    cams = ['cam'] if own == 'cam' else []
-    return {own: []} | {m: [] for m in cams} | {m: list(net.layers)[::-1] for m in GRADIENT_METHODS}
+    from defect_nbdev.explain import GRADIENT_METHODS      # torch is there already where there is a network
+    return {own: []} | {m: list(net.layers)[::-1] for m in GRADIENT_METHODS}
 
 def reheated(
     inspector,  # An Inspector
@@ -107,6 +107,8 @@ def reheated(
 )->Verdict:
     "The same photo with the heat of another method."
     if v.error or (method == inspector.info['explainer'] and not layer): return v
+    import torch
+    from defect_nbdev.explain import heatmap
     x = torch.from_numpy(to_array(squish(v.image, inspector.info['size'])))[None].to(inspector.device)
     raw = heatmap(inspector.net, x, method, layer)[1][0].float().cpu().numpy()
     return replace(v, raw=raw, scale=None, box=dict(thr=.8, min_area=4))

@@ -10,14 +10,14 @@ __all__ = ['SCHEMA', 'OURS', 'write_part', 'read_parts', 'gaps', 'begin', 'locke
 import hashlib, itertools, json, os, re, signal, sys, threading, time
 import pyarrow as pa
 from contextlib import contextmanager, suppress
-from fastprogress.fastprogress import progress_bar
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from pyarrow import parquet as pq
 from .batch import EXTRAS, check_extras, verdict_row, write_coco, write_csv, write_extras
 from .guard import UserError, to_json
 from .images import is_url
 from .place import Place
+from .progress import progress_bar
 from .sources import Sources
 
 # %% ../nbs/15c_run.ipynb #159d850c
@@ -205,7 +205,7 @@ def _work(job, engine, rows, seconds, bar):
     "Inspect what has no row; a part is written after so many rows or seconds, where a gap ends, and when a stop is asked for."
     kept, written, start = [], time.monotonic(), time.monotonic()
     with stopped_gently() as stop:
-        it = progress_bar(job.rows(engine), total=job.left, leave=False, display=bar)
+        it = progress_bar(job.rows(engine), job.left, bar)
         try:
             for k, (r, end) in enumerate(it, 1):
                 kept.append(r); it.comment = f'{k/(time.monotonic() - start):.1f} photos/s'
@@ -227,6 +227,13 @@ def _whole(out, n):
     else: i += 1
     if i != n: raise UserError(f'{out}/parts lacks photo {i}: add --resume to inspect it.')
 
+def _versions():
+    "Of what may have had a part in the verdicts; a machine that only inspects has no torch."
+    found = {}
+    for p in ('defect_nbdev', 'torch', 'onnxruntime', 'pillow', 'pyarrow'):
+        with suppress(PackageNotFoundError): found[p] = version(p)
+    return found
+
 def _finish(out, run, seconds):
     "Tables and `manifest.json` from the parts."
     count = dict.fromkeys(('PASS', 'REVIEW', 'FAIL', 'ERROR'), 0)
@@ -234,7 +241,7 @@ def _finish(out, run, seconds):
         for r in _whole(out, run['photos']): count[r['verdict']] += 1; yield r
     with out.new('predictions.csv') as f: write_csv(counted(), f)
     with out.new('coco.json') as f: write_coco(lambda: _whole(out, run['photos']), f)
-    m = run | dict(seen=run['photos'], done=run['photos'] - count['ERROR'], failed=count['ERROR'], verdicts=count, seconds=round(seconds, 1), versions={p: version(p) for p in ('defect_nbdev', 'torch', 'pillow', 'pyarrow')})
+    m = run | dict(seen=run['photos'], done=run['photos'] - count['ERROR'], failed=count['ERROR'], verdicts=count, seconds=round(seconds, 1), versions=_versions())
     with out.new('manifest.json') as f: f.write_text(to_json(m))
     return m
 

@@ -10,7 +10,6 @@ import warnings
 import numpy as np, pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection import StratifiedGroupKFold
 from .guard import UserError, sha256
 
 # %% ../nbs/04_split.ipynb #be1c8c51
@@ -37,6 +36,7 @@ def _enough(t, g, k):
 
 def _folds(t, k, seed):
     "Fold number of every image, int `[n]`."
+    from sklearn.model_selection import StratifiedGroupKFold      # slow to import, and who keeps a correction splits nothing
     g = together(t); _contradictions(t, g); _enough(t, g, k)
     rare = t.groupby('defect').path.transform('size') < k
     strata = pd.factorize(t.label.where(rare, t.defect))[0]

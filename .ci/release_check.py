@@ -1,8 +1,9 @@
 """What must hold before a release: `make release-check`
 
 The wheel and the sdist are built and checked; the wheel is installed from the package index into empty environments, alone, with each extra and with all of them,
-with the newest fastai and with the one that is pinned for development; and where it is alone, photos are learned from and judged with the network cut off."""
-import configparser, json, os, re, shutil, subprocess, sys, tempfile
+with the newest fastai and with the one that is pinned for development; and where it is alone, photos are learned from and judged with the network cut off.
+A machine that only inspects is made of requirements-inspect.txt, and its page of requirements-inspect-app.txt: both judge photos without PyTorch."""
+import configparser, json, os, re, shutil, subprocess, sys, tempfile, time, urllib.request
 from pathlib import Path
 
 root = Path(__file__).parent.parent; BIN = Path(sys.executable).parent
@@ -48,6 +49,69 @@ def offline(at, d):
     sh(*cut, at/'defect', 'train', d/'parts', '-o', d/'run', '--method', 'vgg16-gap', '--epochs', 1, '--size', 64, cwd=d); out = sh(*cut, at/'defect', 'predict', d/'run', d/'parts/test', '-o', d/'out', cwd=d)
     said('learned and judged without a network', out.strip().splitlines()[-1].split('->')[0].strip())
 
+def only_inspects(wheel, d):
+    "Empty environments with the short lists of packages: predict and watch in both, the page in the second."
+    sh(BIN/'python', '-c', f'from defect_nbdev.synth import synth_folder; synth_folder({str(d/"washer")!r}, 24, 16, size=128)')
+    out = sh(BIN/'defect', 'train', d/'washer', '-o', d/'trained', '--size', 96)
+    if 'exported to ONNX in' not in out: sys.exit(f'training left no export:\n{out}')
+    for file in ('requirements-inspect.txt', 'requirements-inspect-app.txt'):
+        at = d/file
+        sh(sys.executable, '-m', 'venv', at)
+        for what in (['-r', root/file], [wheel]): sh(at/'bin/pip', 'install', '-q', '--no-deps', *what)
+        said(f'installed: {file}', f'{megabytes(at)} MB')
+        judges(at, d)
+        if 'app' in file: said('  defect app', page_judges(at, d))
+        shutil.rmtree(at)
+
+def megabytes(at): return int(sh('du', '-sm', at).split()[0])
+
+def judges(at, d):
+    "One photo, timed from a cold start; a folder; a folder that fills."
+    photo, defect = next((d/'washer/test/spot').iterdir()), at/'bin/defect'
+    start = time.perf_counter()
+    sh(defect, 'predict', d/'trained', photo, cwd=d)
+    said('  defect predict of one photo', f'{time.perf_counter() - start:.1f} s, the first time')
+    start = time.perf_counter()
+    sh(defect, 'predict', d/'trained', photo, cwd=d)
+    said('  and again', f'{time.perf_counter() - start:.1f} s')
+    sh(defect, 'predict', d/'trained', d/'washer/test', '-o', d/'out', '--force', '--heatmaps', '--masks', cwd=d)
+    shutil.rmtree(d/'inbox', ignore_errors=True)
+    shutil.rmtree(d/'shift', ignore_errors=True)
+    shutil.copytree(d/'washer/test/spot', d/'inbox')
+    said('  defect watch', sh(defect, 'watch', d/'trained', d/'inbox', '-o', d/'shift', '--once', '--settle', .2, cwd=d).splitlines()[-1].split('->')[0].strip())
+
+def page_judges(at, d):
+    "The page is asked as a browser asks it: upload a photo, wait for the verdict."
+    p = subprocess.Popen([str(at/'bin/defect'), 'app', str(d/'trained')], stdout=subprocess.PIPE, text=True, cwd=d)
+    try:
+        said_first = [p.stdout.readline(), p.stdout.readline()]
+        url = re.search(r'open (\S+)', ' '.join(said_first))[1].rstrip('/')
+        return _first_verdict(url, next((d/'washer/test/spot').iterdir()))
+    finally:
+        p.terminate()
+        p.wait(30)
+
+def _ask(url, data=None, kind='application/json'):
+    with urllib.request.urlopen(urllib.request.Request(url, data, {'Content-Type': kind} if data else {}), timeout=60) as r: return r.read()
+
+def _first_verdict(url, photo):
+    "Gradio's own protocol: the file, then a place in the queue, then the stream of what happens."
+    config = json.loads(_ask(f'{url}/config'))
+    drop = next(c['id'] for c in config['components'] if c['props'].get('elem_id') == 'drop')
+    taken = next(e for e in config['dependencies'] if [drop, 'upload'] in [list(t) for t in e['targets']])
+    form = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n' + photo.read_bytes() + b'\r\n--b--\r\n'
+    path, = json.loads(_ask(f'{url}/gradio_api/upload', form, 'multipart/form-data; boundary=b'))
+    def run(event, data):
+        body = dict(data=data, fn_index=event['id'], session_hash='release', trigger_id=drop)
+        _ask(f'{url}/gradio_api/queue/join', json.dumps(body).encode())
+        events = [json.loads(l[5:]) for l in _ask(f'{url}/gradio_api/queue/data?session_hash=release').decode().splitlines() if l.startswith('data:')]
+        done = next(e for e in events if e['msg'] == 'process_completed')
+        if not done['success']: sys.exit(f'the page could not judge a photo: {done}')
+        return done['output']['data']
+    run(taken, [[dict(path=path, meta=dict(_type='gradio.FileData'))], None, 0])
+    draw = next(e for e in config['dependencies'] if e['trigger_after'] == taken['id'])
+    return re.search(r'PASS|REVIEW|FAIL', str(run(draw, [None, 0, .5, .5, .75])))[0]
+
 def main():
     one_version(); pinned = re.search(r'fastai==(\S+)', cfg['dev_requirements'])[0]; extras = [e for e in cfg['extras'].split() if e != 'dev']
     with tempfile.TemporaryDirectory(dir=root/'.cache') as d:
@@ -57,6 +121,7 @@ def main():
             at = environment(d/'env', *what); said(f'installs: {name}', 'fastai {}, torch {}'.format(*tries(at, has)[-2:]))
             if name == 'alone': offline(at, d)
             shutil.rmtree(d/'env')
+        only_inspects(wheel, d)
         shutil.rmtree(root/'dist', ignore_errors=True); shutil.copytree(d/'dist', root/'dist')
     print('ready: dist/ holds what is released')
 

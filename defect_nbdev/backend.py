@@ -42,6 +42,7 @@ def load_record(
     except (ValueError, KeyError, TypeError, OSError) as e: raise UserError(f'{f} is damaged ({e}): run {again}.') from e
     if schema > EXPORT_SCHEMA: raise UserError(f'{f} was written by a newer version: pip install --upgrade defect_nbdev.')
     if made_from != info['weights_sha256']: raise UserError(f'{f.parent} was exported from other weights than those of {bundle}: run {again}.')
+    if any(r.get(k, info[k]) != info[k] for k in ('size', 'temperature')): raise UserError(f'{f.parent} was exported with other settings than those of {bundle}: run {again}.')
     if ENGINES[kind] not in files or any(Path(n).name != n for n in files): raise UserError(f'{f} is damaged (files): run {again}.')
     for n, h in files.items():
         if not (f.parent/n).is_file() or sha256(f.parent/n) != h: raise UserError(f'{f.parent/n} is not the file that was exported: run {again}.')

@@ -174,7 +174,7 @@ def _record(i, kind, f, t, p, heat, q, heat_q, about, explainer):
     if fault := parity_fault(kind, m): raise UserError(f'The export to {kind} was thrown away: {fault}.' + (' Take --to openvino, which is exact.' if kind.endswith('int8') else ''))
     short = lambda v: [float(f'{o:.7g}') for o in v]
     scale = i.info['heat_scale'] if not explainer else list(map(float, heat_scale(heat.max((1, 2)), t.label == 'anomaly')))
-    return dict(schema=EXPORT_SCHEMA, kind=kind, explainer=i.info['explainer'], heat_scale=scale, weights_sha256=about['weights_sha256'], files={o.name: sha256(o) for o in sorted(f.iterdir())},
+    return dict(schema=EXPORT_SCHEMA, kind=kind, size=i.info['size'], temperature=i.info['temperature'], explainer=i.info['explainer'], heat_scale=scale, weights_sha256=about['weights_sha256'], files={o.name: sha256(o) for o in sorted(f.iterdir())},
         parity=m | dict(label=t.label.tolist(), p=short(p), p_exported=short(q)), versions={k: version(k) for k in ('torch', 'onnx', *(('onnxruntime',) if kind == 'onnx' else ('openvino', 'nncf')))})
 
 # %% ../nbs/15b_export.ipynb #ec524c56

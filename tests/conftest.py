@@ -33,7 +33,7 @@ def washer(tmp_path_factory):
 def run(defect, washer, tmp_path_factory):
     "A trained run on the washers."
     out = tmp_path_factory.mktemp('runs')/'washer'
-    r = defect('train', washer, '-o', out, '--method', 'vgg16-gap', '--epochs', 1, '--size', 96)
+    r = defect('train', washer, '-o', out, '--method', 'vgg16-gap', '--epochs', 1, '--size', 96, '--no-export')
     assert r.returncode == 0, r.stderr
     return out
 

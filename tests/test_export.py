@@ -23,7 +23,7 @@ def exported(defect, run, tmp_path_factory):
 def rows(folder): return (folder/'predictions.csv').read_text().splitlines()
 
 def test_the_same_rows(defect, exported, washer, tmp_path):
-    for name, args in dict(a=(), b=('--backend', 'onnx')).items(): assert defect('predict', exported, washer, '-o', tmp_path/name, '--heatmaps', *args).returncode == 0
+    for name, args in dict(a=('--backend', 'torch'), b=('--backend', 'onnx')).items(): assert defect('predict', exported, washer, '-o', tmp_path/name, '--heatmaps', *args).returncode == 0
     a, b = [rows(tmp_path/n) for n in 'ab']; cut = lambda l: [v for i, v in enumerate(l.split(',')) if i not in (3, 9)]
     assert [cut(l) for l in a] == [cut(l) for l in b]                          # all but the sixth digit of p and of the box score
     assert len(list((tmp_path/'b/heatmaps').iterdir())) == len(a) - 1

@@ -39,7 +39,7 @@ def test_mvtec(run): assert {p.name for p in run.iterdir()} == FILES
 @pytest.mark.parametrize('layout', ['two_folders', 'manifest'])
 def test_other_layouts(layout, request, defect, tmp_path):
     out = tmp_path/'run'
-    check(defect('train', request.getfixturevalue(layout), '-o', out, '--size', 64), out)
+    check(defect('train', request.getfixturevalue(layout), '-o', out, '--size', 64, '--no-export'), out)
 
 def test_elpv(defect, tmp_path):
     out = tmp_path/'demo'
@@ -58,7 +58,7 @@ def test_folds(defect, washer, tmp_path):
 def test_variants(defect, washer, tmp_path):
     "One output, the reference's pooling, augmentation, balanced weights, validation stop, non-square input."
     out = tmp_path/'run'
-    r = defect('train', washer, '-o', out, '--method', 'vgg16-gap', '--epochs', 1, '--size', '64x96', '--outputs', 1, '--max-pool', '--aug', 'flip+rotate', '--class-weights', 'balanced', '--stop', 'valid', '--valid', '.2')
+    r = defect('train', washer, '-o', out, '--method', 'vgg16-gap', '--epochs', 1, '--size', '64x96', '--outputs', 1, '--max-pool', '--aug', 'flip+rotate', '--class-weights', 'balanced', '--stop', 'valid', '--valid', '.2', '--no-export')
     check(r, out)
     info = json.loads((out/'bundle/model.json').read_text())
     assert info['net']['outputs'] == 1 and info['net']['max_pool'] and info['size'] == [64, 96] and 'lowest validation loss' in info['stopped']

@@ -55,14 +55,14 @@ def test_thresholds_that_make_no_sense(defect, run, tmp_path):
     r = defect('threshold', copy_of, '--max-escape', '0'); assert r.returncode == 0 and 'No number of parts can promise' in r.stdout, r.stdout + r.stderr
 
 def test_no_validation_part(defect, washer, tmp_path):
-    r = defect('train', washer, '-o', tmp_path/'run', '--method', 'vgg16-gap', '--epochs', 1, '--size', 96, '--valid', 0); assert r.returncode == 0, r.stderr
+    r = defect('train', washer, '-o', tmp_path/'run', '--method', 'vgg16-gap', '--epochs', 1, '--size', 96, '--valid', 0, '--no-export'); assert r.returncode == 0, r.stderr
     refused(defect('threshold', tmp_path/'run', '--max-escape', '5%'), 'validation')
     r = defect('threshold', tmp_path/'run', '--at', '.2', '.7'); assert r.returncode == 0, r.stderr
     assert defect('threshold', tmp_path/'run').returncode == 0 and defect('report', tmp_path/'run', washer, '-o', tmp_path/'r.html').returncode == 0
 
 def test_tracked_run(defect, washer, tmp_path):
     for method in (('--method', 'vgg16-gap', '--epochs', 1, '--size', 96), ('--size', 96)):
-        r = defect('train', washer, '-o', tmp_path/'runs/mine', '--force', '--track', 'tensorboard', *method); assert r.returncode == 0 and 'tensorboard --logdir' in r.stdout, r.stderr
+        r = defect('train', washer, '-o', tmp_path/'runs/mine', '--force', '--no-export', '--track', 'tensorboard', *method); assert r.returncode == 0 and 'tensorboard --logdir' in r.stdout, r.stderr
     assert len(list((tmp_path/'runs/tensorboard').glob('mine-*'))) == 2
     refused(defect('train', washer, '--folds', 2, '--track', 'wandb'), '--track')
 

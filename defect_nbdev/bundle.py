@@ -118,12 +118,14 @@ def set_thresholds(
     v = info['validation'] or dict(label=[], p=[])
     if not v['p'] and rule.get('at') is None: raise UserError(f'{path/INFO} has no scores of parts that were not trained on: train with a validation part, or choose thresholds by hand (--at).')
     info['thresholds'] = decide(*_scores(v), **rule)
-    if v.get('peak') and not info.get('box_by_hand'): info['boxes']['thr'] = _box_heat(v, info['thresholds']['review'])
+    if v.get('peak') and not info.get('box_by_hand'): info['boxes']['thr'] = _box_heat(info, info['thresholds']['review'])
     if save:
         with new_file(path/INFO) as f: f.write_text(to_json(info))
     return info['thresholds']
 
-def _box_heat(v, low):
-    from defect_nbdev.patch_train import box_threshold          # what trains is slow to import, and an inspection needs none
+def _box_heat(info, low):
+    "Heat of boxes when parts with p >= low have some: the model's rule, or more where good parts get as hot."
+    from defect_nbdev.patch_train import PLAIN, box_threshold          # what trains is slow to import, and an inspection needs none
+    v, rule = info['validation'], info['recipe'].get('box_rule', PLAIN)
     y, p = _scores(v)
-    return box_threshold(np.array(v['peak'])[~y], p[~y] >= low)
+    return box_threshold(np.array(v['peak'])[~y], p[~y] >= low, rule['thr'])

@@ -40,7 +40,7 @@ clean-export: install
 	@cmp -s .cache/before .cache/after || (git --no-pager diff --stat nbs defect_nbdev; echo 'nbdev_clean or nbdev_export changed files: look at them and commit them.'; exit 1)
 
 notebooks: install
-	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONWARNINGS=ignore OMP_NUM_THREADS=1 $(BIN)/nbdev_test --n_workers 2 --timing
+	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONWARNINGS=ignore OMP_NUM_THREADS=1 DEFECT_WEIGHTS=$(CURDIR)/.cache/no-weights $(BIN)/nbdev_test --n_workers 2 --timing
 
 pytest: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile

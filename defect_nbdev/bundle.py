@@ -54,7 +54,7 @@ def _data(t):
 
 def _frozen(learn):
     "Shipped weights that the bundle need not hold."
-    if learn.recipe['weights'] != 'imagenet': return None
+    if not learn.model.shipped: return None
     file = SHIPPED[learn.model.config['backbone']]
     return dict(file=file, sha256=SHA256[file])
 
@@ -111,7 +111,7 @@ def load_bundle(
     if sha256(path/MODEL) != info['weights_sha256']: raise UserError(f'{path/MODEL} does not belong to its {INFO} (SHA-256 differs): copy the bundle again.')
     if info['frozen']: _check_frozen(path, info)
     try:
-        net = _network(weights='imagenet' if info['frozen'] else None, **info['net'])
+        net = _network(weights='shipped' if info['frozen'] else None, **info['net'])
         w = {k: v.float() if v.is_floating_point() else v for k, v in load_file(path/MODEL).items()}
         bad = net.load_state_dict(w, strict=False)
     except (UserError, SafetensorError, RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, MemoryError, OverflowError, OSError) as e: raise UserError(f'{path} is damaged ({(str(e) or type(e).__name__).splitlines()[0]}): train again or copy it again.') from e

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['VGG_BLOCKS', 'BACKBONES', 'IMAGENET_STATS', 'DefectNet', 'layer', 'anomaly_logit', 'anomaly_probability',
-           'anomaly_weights', 'defect_net', 'fill_net']
+           'anomaly_weights', 'defect_net', 'fill_net', 'fill_weights']
 
 # %% ../nbs/08_model.ipynb #c9c70a1e
 import urllib.error
@@ -13,7 +13,7 @@ from fastcore.basics import patch
 from torch import nn
 from .guard import UserError
 from .lite0 import lite0_layers
-from .weights import load_imagenet, load_weights
+from .weights import find_added, load_imagenet, load_shipped, load_weights
 from .winograd import Conv3x3
 
 # %% ../nbs/08_model.ipynb #805a3581
@@ -117,7 +117,7 @@ def anomaly_weights(
 # %% ../nbs/08_model.ipynb #1c37e349
 def defect_net(
     backbone='vgg16',   # One of BACKBONES
-    weights='imagenet', # 'imagenet' (shipped: vgg16, efficientnet-lite0), 'torchvision' (needs a network once), a path, or None (random)
+    weights='imagenet', # 'imagenet' (added, else shipped), 'shipped', 'torchvision' (needs a network once), a path, or None (random)
     **kwargs,           # To DefectNet
 )->DefectNet:
     "A `DefectNet` with pretrained convolutions and the normalisation that fits them."
@@ -126,18 +126,25 @@ def defect_net(
 def fill_net(
     kind,     # The class
     backbone, # One of BACKBONES
-    weights,  # A .safetensors file, `torchvision`, or None for the shipped ones
+    weights,  # As for defect_net
     **kwargs,
 ):
     "A network of a class that is a `DefectNet`, with pretrained convolutions."
-    if weights is None: w, about = None, {}
-    elif weights == 'imagenet': w, about = load_imagenet(backbone)
-    elif weights == 'torchvision': w, about = _torchvision(backbone), {}
-    else: w, about = load_weights(weights)
+    shipped = weights == 'shipped' or (weights == 'imagenet' and not find_added(backbone))
+    w, about = _read(backbone, 'shipped' if shipped else weights)
     if 'mean' in about: kwargs.setdefault('stats', (about['mean'], about['std']))
     net = kind(backbone, **kwargs)
-    if w is not None: _fill(net, w, weights)
+    if w is not None: fill_weights(net, w, weights)
+    net.shipped = shipped                    # a bundle may leave out what every copy of the package has
     return net.to(memory_format=torch.channels_last)
+
+def _read(backbone, weights):
+    "Tensors, and what their file says about itself."
+    if weights is None: return None, {}
+    if weights == 'shipped': return load_shipped(backbone)
+    if weights == 'imagenet': return load_imagenet(backbone)
+    if weights == 'torchvision': return _torchvision(backbone), {}
+    return load_weights(weights)
 
 # %% ../nbs/08_model.ipynb #cf67a11f
 def _by_position(w, backbone):
@@ -148,7 +155,11 @@ def _by_position(w, backbone):
     place = {n: i for i, (n, _) in enumerate(getattr(models, backbone)().named_children())}
     return {f'{place[n]}.{rest}': v for k, v in w.items() for n, _, rest in [k.partition('.')] if n != 'fc' and n in place}
 
-def _fill(net, w, source):
+def fill_weights(
+    net,    # A DefectNet
+    w,      # Tensors with torchvision's names
+    source, # Where they come from, for the message
+):
     "Copy tensors with torchvision's names into prefix and tail; every one must be there and fit."
     body, w = nn.Sequential(*net.prefix, *net.tail), _by_position(w, net.config['backbone'])
     try: body.load_state_dict(w, strict=True)
@@ -160,4 +171,4 @@ def _torchvision(backbone):
     if not hasattr(models, backbone): raise UserError(f"torchvision has no weights of {backbone}: leave weights away, or give the path of a .safetensors file.")
     try: return getattr(models, backbone)(weights='DEFAULT' if backbone == 'vgg16' else 'IMAGENET1K_V1').state_dict()
     except (urllib.error.URLError, OSError, RuntimeError) as e:
-        raise UserError(f"torchvision's weights of {backbone} could not be downloaded ({e}): connect once, or give the path of a .safetensors file.") from e
+        raise UserError(f"torchvision's weights of {backbone} could not be downloaded ({e}): connect once, or bring torchvision's file and run defect weights add with it.") from e

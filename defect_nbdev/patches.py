@@ -183,4 +183,5 @@ def patch_net(
     full = defect_net(backbone, weights)
     net = PatchNet(backbone, **({'stats': full.config['stats']} | kwargs))
     net.prefix.load_state_dict(nn.Sequential(*full.prefix, *full.tail)[:len(net.prefix)].state_dict())
+    net.shipped = full.shipped
     return net.to(memory_format=torch.channels_last)

@@ -15,11 +15,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from .contract import problem, read_model_json
 from .decide import apply_temperature, decide, fit_temperature
-from .guard import UserError, new_file, new_folder, sha256, to_json
+from .guard import UserError, need, new_file, new_folder, sha256, to_json
 from .images import find_images, read_image
 from .metric import metric_net
 from .model import defect_net
 from .patches import patch_net
+from .timm_backbone import TIMM
 from .weights import SHA256, SHIPPED
 
 # %% ../nbs/13_bundle.ipynb #4d4535ff
@@ -110,6 +111,7 @@ def load_bundle(
     if not (path/MODEL).is_file(): raise UserError(f'{path} has no {MODEL}: the bundle is not complete, copy it again.')
     if sha256(path/MODEL) != info['weights_sha256']: raise UserError(f'{path/MODEL} does not belong to its {INFO} (SHA-256 differs): copy the bundle again.')
     if info['frozen']: _check_frozen(path, info)
+    if str(info['net']['backbone']).startswith(TIMM): need('timm', 'timm')
     try:
         net = _network(weights='shipped' if info['frozen'] else None, **info['net'])
         w = {k: v.float() if v.is_floating_point() else v for k, v in load_file(path/MODEL).items()}

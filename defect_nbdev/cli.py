@@ -105,7 +105,7 @@ def _add_common(g):
     g.add_argument('--size', type=_size, help='input size, one number or HEIGHTxWIDTH (default: patch the shape of the photos with a short side of 384, vgg16-gap 224, adacos 512, crack-shap 150)')
     g.add_argument('--test', type=_share, default=.2, help='share set aside for the figures (default .2)')
     g.add_argument('--seed', type=int, default=0)
-    g.add_argument('--backbone', help='efficientnet-lite0 (default of patch), vgg16 (default of the others), resnet18, resnet34 or resnet50')
+    g.add_argument('--backbone', help='efficientnet-lite0 (default of patch), vgg16 (default of the others), resnet18, resnet34, resnet50, or timm:NAME (any convolutional network of timm, downloaded once; extra timm)')
     g.add_argument('--weights', default='imagenet', help='imagenet (added by defect weights add, else shipped; default), shipped, torchvision (downloads), none, or a .safetensors file')
     g.add_argument('--class-weights', metavar='G:A', help='good:anomaly (default 1:3; crack-shap 1:1) or balanced')
     g.add_argument('--cache-gb', type=_budget, help='what the frozen layers give is kept and not computed again, up to so many GB (default 4; 0: nothing)')

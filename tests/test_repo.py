@@ -37,7 +37,7 @@ def test_parameters_are_documented(py):
         for n, p in kinds.items():
             if n != 'self' and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD): assert said[n]['docment'], f'{o.__name__}({n})'
 
-ROOMS = [{'guard'}, {'weights', 'images', 'sources', 'place', 'samples', 'split', 'feedback', 'synth', 'boxes'}, {'data', 'winograd', 'lite0', 'model', 'patches', 'metric', 'import_weights', 'metrics', 'pixel_metrics', 'box_metrics', 'outcome', 'show', 'check'}, {'train', 'patch_train', 'metric_train', 'track', 'shap_heat', 'distributed', 'cache', 'explain', 'graph', 'faithfulness', 'decide', 'contract', 'bundle', 'backend'}, {'inspector', 'localise'}, {'batch', 'run', 'cluster', 'watch', 'compare', 'figures', 'report', 'embedding', 'export', 'benchmark', 'desk', 'app'}, {'recipe'}, {'cli', 'all'}]
+ROOMS = [{'guard'}, {'weights', 'images', 'sources', 'place', 'samples', 'split', 'feedback', 'synth', 'boxes'}, {'data', 'winograd', 'lite0', 'timm_backbone', 'model', 'patches', 'metric', 'import_weights', 'metrics', 'pixel_metrics', 'box_metrics', 'outcome', 'show', 'check'}, {'train', 'patch_train', 'metric_train', 'track', 'shap_heat', 'distributed', 'cache', 'explain', 'graph', 'faithfulness', 'decide', 'contract', 'bundle', 'backend'}, {'inspector', 'localise'}, {'batch', 'run', 'cluster', 'watch', 'compare', 'figures', 'report', 'embedding', 'export', 'benchmark', 'desk', 'app'}, {'recipe'}, {'cli', 'all'}]
 
 def test_imports_point_down():
     "A room imports rooms below it, or a module of its own room that comes earlier in the notebooks' order."
@@ -60,7 +60,7 @@ def test_changelog_knows_the_version():
 
 def test_a_prediction_imports_little():
     "What trains, draws or measures takes seconds to import; a prediction waits for none of it."
-    code = "import sys, defect_nbdev.cli, defect_nbdev.run, defect_nbdev.inspector; print(*sorted({'torchvision', 'fastai', 'matplotlib', 'pandas', 'sklearn', 'scipy.stats', 'scipy.optimize', 'shap', 'cv2', 'onnxruntime', 'openvino', 'ray', 'gradio', 'fsspec.implementations.http'} & set(sys.modules)))"
+    code = "import sys, defect_nbdev.cli, defect_nbdev.run, defect_nbdev.inspector; print(*sorted({'torchvision', 'timm', 'fastai', 'matplotlib', 'pandas', 'sklearn', 'scipy.stats', 'scipy.optimize', 'shap', 'cv2', 'onnxruntime', 'openvino', 'ray', 'gradio', 'fsspec.implementations.http'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout.strip() == ''
 
 EXPLAINED = {('desk', 'B106'): 'a sentence, likewise', ('benchmark', 'B404'): 'it starts itself anew', ('benchmark', 'B603'): 'to measure memory and start; a fixed list of words, no shell', ('show', 'B106'): 'a colour, taken for a password because its name is PASS'}

@@ -40,7 +40,7 @@ clean-export: install
 	@cmp -s .cache/before .cache/after || (git --no-pager diff --stat nbs defect_nbdev; echo 'nbdev_clean or nbdev_export changed files: look at them and commit them.'; exit 1)
 
 notebooks: install
-	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONWARNINGS=ignore OMP_NUM_THREADS=1 $(BIN)/nbdev_test --n_workers 2 --timing
+	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONWARNINGS=ignore OMP_NUM_THREADS=1 DEFECT_WEIGHTS=$(CURDIR)/.cache/no-weights $(BIN)/nbdev_test --n_workers 2 --timing
 
 pytest: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
@@ -63,7 +63,7 @@ audit: install
 
 # Runtime requirements stay wide; this pins the environment of development.
 lock: install
-	$(BIN)/uv pip compile -q --universal --python-version 3.10 --extra dev --extra demo --extra gradcam --extra track --extra metric --extra shap --extra export --extra scale --extra app --upgrade setup.py -o requirements-dev.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.10 --extra dev --extra demo --extra gradcam --extra timm --extra track --extra metric --extra shap --extra export --extra scale --extra app --upgrade setup.py -o requirements-dev.txt
 	$(BIN)/python .ci/make_inspect.py
 
 # After a new demo: make readme-figures, run nbs/index.ipynb, make readme

@@ -10,8 +10,8 @@ cfg.read(here/'settings.ini', encoding='utf-8')
 cfg = cfg['DEFAULT']
 
 class WithoutScripts(build_py):
-    "The scripts in `weights/` make the weights; they are no part of the package."
-    def find_package_modules(self, package, folder): return [m for m in super().find_package_modules(package, folder) if not m[1].startswith('convert')]
+    "The scripts in `weights/` make and check the weights; they are no part of the package."
+    def find_package_modules(self, package, folder): return [] if package.endswith('.pretrained') else super().find_package_modules(package, folder)
 
 setup(
     cmdclass=dict(build_py=WithoutScripts),

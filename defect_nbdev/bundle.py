@@ -15,10 +15,11 @@ from safetensors.torch import load_file, save_file
 from .bundle_info import BUNDLE, EXAMPLES, INFO, MODEL, SCHEMA, add_examples, bundle_of, check_weights, examples_of, load_info
 from .contract import problem
 from .decide import apply_temperature, decide, fit_temperature
-from .guard import UserError, new_file, new_folder, sha256, to_json
+from .guard import UserError, need, new_file, new_folder, sha256, to_json
 from .metric import metric_net
 from .model import defect_net
 from .patches import patch_net
+from .timm_backbone import TIMM
 from .weights import SHA256, SHIPPED
 
 # %% ../nbs/13_bundle.ipynb #4d4535ff
@@ -44,7 +45,7 @@ def _data(t):
 
 def _frozen(learn):
     "Shipped weights that the bundle need not hold."
-    if learn.recipe['weights'] != 'imagenet': return None
+    if not learn.model.shipped: return None
     file = SHIPPED[learn.model.config['backbone']]
     return dict(file=file, sha256=SHA256[file])
 
@@ -90,8 +91,9 @@ def load_bundle(
     path, info = bundle_of(path), load_info(path)
     check_weights(path, info)
     if info['frozen']: _check_frozen(path, info)
+    if str(info['net']['backbone']).startswith(TIMM): need('timm', 'timm')
     try:
-        net = _network(weights='imagenet' if info['frozen'] else None, **info['net'])
+        net = _network(weights='shipped' if info['frozen'] else None, **info['net'])
         w = {k: v.float() if v.is_floating_point() else v for k, v in load_file(path/MODEL).items()}
         bad = net.load_state_dict(w, strict=False)
     except (UserError, SafetensorError, RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, MemoryError, OverflowError, OSError) as e: raise UserError(f'{path} is damaged ({(str(e) or type(e).__name__).splitlines()[0]}): train again or copy it again.') from e

@@ -27,7 +27,7 @@ def _parser():
     p.add_argument('--version', action='version', version=f'defect {__version__}')
     p.set_defaults(func=lambda a: p.print_help(), bars=False)
     verbs = p.add_subparsers(title='verbs', metavar='')
-    for add in (_add_check, _add_train, _add_threshold, _add_test, _add_report, _add_predict, _add_watch, _add_app, _add_export, _add_feedback, _add_compare, _add_benchmark, _add_demo): add(verbs)
+    for add in (_add_check, _add_train, _add_threshold, _add_test, _add_report, _add_predict, _add_watch, _add_app, _add_export, _add_feedback, _add_weights, _add_compare, _add_benchmark, _add_demo): add(verbs)
     return p
 
 # %% ../nbs/18_cli.ipynb #d1d31d6b
@@ -106,8 +106,8 @@ def _add_common(g):
     g.add_argument('--size', type=_size, help='input size, one number or HEIGHTxWIDTH (default: patch the shape of the photos with a short side of 384, vgg16-gap 224, adacos 512, crack-shap 150)')
     g.add_argument('--test', type=_share, default=.2, help='share set aside for the figures (default .2)')
     g.add_argument('--seed', type=int, default=0)
-    g.add_argument('--backbone', help='efficientnet-lite0 (default of patch), vgg16 (default of the others), resnet18, resnet34 or resnet50')
-    g.add_argument('--weights', default='imagenet', help='imagenet (shipped, default), torchvision, none, or a .safetensors file')
+    g.add_argument('--backbone', help='efficientnet-lite0 (default of patch), vgg16 (default of the others), resnet18, resnet34, resnet50, or timm:NAME (any convolutional network of timm, downloaded once; extra timm)')
+    g.add_argument('--weights', default='imagenet', help='imagenet (added by defect weights add, else shipped; default), shipped, torchvision (downloads), none, or a .safetensors file')
     g.add_argument('--class-weights', metavar='G:A', help='good:anomaly (default 1:3; crack-shap 1:1) or balanced')
     g.add_argument('--cache-gb', type=_budget, help='what the frozen layers give is kept and not computed again, up to so many GB (default 4; 0: nothing)')
     g.add_argument('--cache', metavar='FOLDER', dest='cache_dir', help='keep it in files, for the next training too (default: in memory)')
@@ -397,6 +397,24 @@ def _feedback(a):
         n = add_feedback(store, v.path, a.should_be, a.defect, v.label, v.p_anomaly, info['weights_sha256'][:16], a.note)
         print(f'{n}: {v.path} is {a.should_be}; the model said {v.label}, p={v.p_anomaly:.3f}')
     print(f'kept in {store}; the next defect train --with-feedback learns from it')
+
+# %% ../nbs/18_cli.ipynb #136b0675
+def _add_weights(verbs):
+    p = _verb(verbs, 'weights', _weights, 'pretrained networks of this machine: add them from a stick, see which are there', """  defect weights add /media/stick/resnet18-f37072fd.pth
+  defect train photos/ --backbone resnet18               starts from it, without a network
+  defect weights list""")
+    p.add_argument('what', choices=('add', 'list'))
+    p.add_argument('file', nargs='*', help="with add: torchvision's files, under their own names")
+
+def _weights(a):
+    from defect_nbdev.weights import weights_table, weights_text
+    if a.what == 'list' and a.file: raise UserError('weights list takes no file: leave it away, or say weights add.')
+    if a.what == 'list': return print(weights_text(weights_table()))
+    if not a.file: raise UserError('weights add needs a file, such as resnet18-f37072fd.pth.')
+    from defect_nbdev.import_weights import add_weights
+    for f in a.file:
+        path, again = add_weights(f)
+        print(f'{f} is there already: {path}' if again else f'{f} is kept as {path}')
 
 # %% ../nbs/18_cli.ipynb #fa8407dd
 def _add_compare(verbs):

@@ -29,13 +29,14 @@ def need(
 @contextmanager
 def new_file(
     path, # Where the finished file shall lie; its folder is made if it is missing
+    remedy='choose another place with --out', # What to do where it cannot be written
 ):        # A temporary path to write to, in the same folder
     "Write to a temporary neighbour, which takes the name `path` only when the block ends without an error."
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         fd, tmp = tempfile.mkstemp(prefix=f'.{path.stem[:40]}-', suffix=path.suffix, dir=path.parent)
-    except OSError as e: raise UserError(f'{path} cannot be written ({e.strerror}): choose another place with --out.') from e
+    except OSError as e: raise UserError(f'{path} cannot be written ({e.strerror}): {remedy}.') from e
     os.close(fd)
     try:
         yield Path(tmp)

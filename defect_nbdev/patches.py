@@ -12,7 +12,8 @@ from fastcore.basics import patch
 from torch import nn
 from torch.nn import functional as F
 from .guard import UserError
-from .model import BACKBONES, IMAGENET_STATS, defect_net
+from .model import IMAGENET_STATS, backbone_parts, defect_net
+from .timm_backbone import TIMM_LAYERS
 
 # %% ../nbs/08a_patches.ipynb #ff0122f3
 PATCH_LAYERS = {'efficientnet-lite0': ('block2+block4', 'block7+block10'), 'vgg16': ('conv3_3', 'conv4_3'), 'resnet18': ('layer2', 'layer3'), 'resnet34': ('layer2', 'layer3'), 'resnet50': ('layer2', 'layer3')}
@@ -26,20 +27,19 @@ class PatchNet(nn.Module):
     "Frozen convolutions -> whitened patches and their distance to good ones -> patch heads -> verdict."
     explainer = 'patch'
     def __init__(self,
-        backbone='efficientnet-lite0', # One of model.BACKBONES
-        layers=None,      # Names of two layers; several joined by + are one; None: PATCH_LAYERS
+        backbone='efficientnet-lite0', # One of model.BACKBONES, or timm:NAME
+        layers=None,      # Names of two layers; several joined by + are one; None: PATCH_LAYERS, of timm the stages at strides 8 and 16
         whole=None,       # Names of layers that describe the photo as a whole; None: WHOLE_LAYERS; (): none
         fine=None,        # Name of the layer in which the outlines of defects are seen; None: FINE_LAYERS; '': none
-        dims=None,        # Whitened components kept of each layer; None: DIMS
+        dims=None,        # Whitened components kept of each layer, at most its channels; None: DIMS
         folds=5,          # Heads and parts of the memory; each fold's photos were seen by all heads but one
         bank=600,         # Good patches that the memory keeps of each fold
         hidden=64,        # Hidden units of a head
         stats=IMAGENET_STATS, # (mean, std) of RGB in 0..1
     ):
         super().__init__()
-        if backbone not in BACKBONES: raise UserError(f'There is no backbone {backbone!r}: choose from {", ".join(BACKBONES)}.')
-        body, names, _, _ = BACKBONES[backbone]()
-        layers, whole, dims = layers or PATCH_LAYERS[backbone], WHOLE_LAYERS.get(backbone, ()) if whole is None else whole, dims or DIMS.get(backbone, 128)
+        body, names, _, _ = backbone_parts(backbone)
+        layers, whole, dims = layers or PATCH_LAYERS.get(backbone, TIMM_LAYERS), WHOLE_LAYERS.get(backbone, ()) if whole is None else whole, dims or DIMS.get(backbone, 128)
         fine = FINE_LAYERS.get(backbone, '') if fine is None else fine
         wanted = {n for l in layers for n in l.split('+')} | set(whole) | ({fine} if fine else set())
         if unknown := sorted(wanted - set(names)):
@@ -48,9 +48,11 @@ class PatchNet(nn.Module):
         self.fine_at = names[fine] if fine else None
         last = max(sum(self.at, self.whole_at) + [self.fine_at or 0])
         self.prefix = body[:last + 1].requires_grad_(False).eval()
+        channels = [sum(_channels(self.prefix, i) for i in at) for at in self.at]
+        dims = min(dims, *channels)                                          # a narrow layer has no more components
         self.config = dict(head='patch', backbone=backbone, layers=list(layers), whole=list(whole), fine=fine, dims=dims, folds=folds, bank=bank, hidden=hidden, stats=[list(map(float, s)) for s in stats])
         for s, v in zip(('mean', 'std'), stats): self.register_buffer(s, torch.tensor(v).view(1, 3, 1, 1), persistent=False)
-        self._buffers_for([sum(_channels(self.prefix, i) for i in at) for at in self.at], dims, folds, bank)
+        self._buffers_for(channels, dims, folds, bank)
         D = len(self.at)*(dims + 1)
         self.heads = nn.ModuleList(nn.Sequential(nn.Linear(D, hidden), nn.ReLU(), nn.Linear(hidden, 1)) for _ in range(folds))
         n = 3*sum(_channels(self.prefix, i) for i in self.whole_at)
@@ -58,7 +60,9 @@ class PatchNet(nn.Module):
         if fine: self._outline_for(D + 1, _channels(self.prefix, self.fine_at))
         self.verdict = nn.Linear(4 if n else 3, 1)
 
-def _channels(body, i): return next(m for m in reversed(list(body[:i+1].modules())) if isinstance(m, nn.Conv2d)).out_channels
+def _channels(body, i):
+    if n := getattr(body[i], 'stage_channels', None): return n            # a stage of timm need not end with a convolution
+    return next(m for m in reversed(list(body[:i+1].modules())) if isinstance(m, nn.Conv2d)).out_channels
 
 # %% ../nbs/08a_patches.ipynb #468c0b38
 @patch
@@ -243,4 +247,5 @@ def patch_net(
     full = defect_net(backbone, weights)
     net = PatchNet(backbone, **({'stats': full.config['stats']} | kwargs))
     net.prefix.load_state_dict(nn.Sequential(*full.prefix, *full.tail)[:len(net.prefix)].state_dict())
+    net.shipped = full.shipped
     return net.to(memory_format=torch.channels_last)

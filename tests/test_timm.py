@@ -1,0 +1,64 @@
+"A backbone of timm: learned with, carried by the bundle, and refused with one sentence where it cannot be."
+import json, shutil, socket, sys
+import pytest
+from conftest import refused
+
+timm = pytest.importorskip('timm')
+NAME = 'mobilenetv3_small_050'
+
+@pytest.fixture(scope='module')
+def file(tmp_path_factory):
+    "Random weights with timm's names."
+    import torch
+    from safetensors.torch import save_file
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp('timm')/'model.safetensors'
+    save_file(timm.create_model(NAME, pretrained=False).state_dict(), path)
+    return path
+
+@pytest.fixture
+def no_network(monkeypatch, tmp_path):
+    from huggingface_hub import constants
+    def refuse(*a, **k): raise OSError('no network in this test')
+    for n in ('connect', 'connect_ex'): monkeypatch.setattr(socket.socket, n, refuse)
+    for n in ('getaddrinfo', 'create_connection'): monkeypatch.setattr(socket, n, refuse)
+    monkeypatch.setattr(constants, 'HF_HUB_CACHE', str(tmp_path/'hub'))
+
+@pytest.mark.parametrize('method', ['patch', 'vgg16-gap'])
+def test_from_file_to_verdict(defect, file, washer, tmp_path, no_network, method):
+    mine = shutil.copy(file, tmp_path/'mine.safetensors')
+    more = ['--epochs', 1] if method != 'patch' else []
+    r = defect('train', washer, '-o', tmp_path/'run', '--method', method, '--backbone', f'timm:{NAME}', '--weights', mine, '--size', 96, *more)
+    assert r.returncode == 0, r.stderr
+    info = json.loads((tmp_path/'run/bundle/model.json').read_text())
+    assert info['net']['backbone'] == f'timm:{NAME}' and info['frozen'] is None
+    if method == 'patch': assert info['net']['layers'] == ['stride8', 'stride16']
+    photo = next((washer/'test/spot').iterdir())
+    before = defect('predict', tmp_path/'run', photo).stdout
+    (tmp_path/'mine.safetensors').unlink()
+    assert defect('predict', tmp_path/'run', photo).stdout == before and before.startswith(('PASS', 'FAIL'))
+
+def test_what_is_refused(defect, file, washer, tmp_path, no_network):
+    def train(name, *more): return defect('train', washer, '-o', tmp_path/'run', '--size', 96, '--backbone', name, *more)
+    refused(train(f'timm:{NAME}'), NAME, 'connect once', '--weights FILE')
+    refused(train('timm:mobilenet_v3_small'), 'did you mean')
+    refused(train('timm:hf-hub:someone/network'), 'timm has no network')
+    refused(train('timm:swin_tiny_patch4_window7_224', '--weights', 'none'), 'not a row of stages')
+    refused(train(f'timm:{NAME}', '--weights', 'torchvision'), 'leave it away')
+    refused(train('timm:resnet18', '--weights', file), 'does not fit')
+    assert not (tmp_path/'run').exists()
+
+def test_without_timm(defect, file, washer, tmp_path, monkeypatch):
+    r = defect('train', washer, '-o', tmp_path/'run', '--size', 96, '--backbone', f'timm:{NAME}', '--weights', file)
+    assert r.returncode == 0, r.stderr
+    monkeypatch.setitem(sys.modules, 'timm', None)
+    refused(defect('predict', tmp_path/'run', next((washer/'test/spot').iterdir())), "pip install 'defect_nbdev[timm]'")
+    refused(defect('train', washer, '-o', tmp_path/'other', '--backbone', f'timm:{NAME}'), "pip install 'defect_nbdev[timm]'")
+
+def test_a_hostile_name_asks_no_server(defect, file, washer, tmp_path, no_network):
+    assert defect('train', washer, '-o', tmp_path/'run', '--size', 96, '--backbone', f'timm:{NAME}', '--weights', file).returncode == 0
+    path = tmp_path/'run/bundle/model.json'
+    info = json.loads(path.read_text())
+    info['net']['backbone'] = 'timm:hf-hub:someone/network'
+    path.write_text(json.dumps(info))
+    refused(defect('predict', tmp_path/'run', next((washer/'test/spot').iterdir())), 'timm has no network')

@@ -45,7 +45,7 @@ def _data(t):
 
 def _frozen(learn):
     "Shipped weights that the bundle need not hold."
-    if not learn.model.shipped: return None
+    if not getattr(learn.model, 'shipped', False): return None
     file = SHIPPED[learn.model.config['backbone']]
     return dict(file=file, sha256=SHA256[file])
 

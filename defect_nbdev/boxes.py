@@ -50,8 +50,12 @@ def hot_mask(
 )->np.ndarray: # bool [H, W]
     "Hot regions; cold ones, 0, never count."
     if grow is None: return (heat >= thr) & (heat > 0)
+    heat = np.asarray(heat)
     lab, n = ndimage.label((heat >= grow*thr) & (heat > 0), np.ones((3, 3)))
-    peak = np.r_[-1., ndimage.maximum(heat, lab, range(1, n + 1))][lab]
+    hot = lab > 0
+    peaks = np.full(n + 1, -1., heat.dtype)
+    np.maximum.at(peaks, lab[hot], heat[hot])      # ndimage.maximum sorts and takes longer
+    peak = peaks[lab]
     return (peak >= thr) & (heat >= grow*peak)
 
 # %% ../nbs/06_boxes.ipynb #8e2e96f7

@@ -82,10 +82,9 @@ def judges(at, d):
 
 def page_judges(at, d):
     "The page is asked as a browser asks it: upload a photo, wait for the verdict."
-    p = subprocess.Popen([str(at/'bin/defect'), 'app', str(d/'trained')], stdout=subprocess.PIPE, text=True, cwd=d)
+    p = subprocess.Popen([str(at/'bin/defect'), 'app', str(d/'trained')], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=d)
     try:
-        said_first = [p.stdout.readline(), p.stdout.readline()]
-        url = re.search(r'open (\S+)', ' '.join(said_first))[1].rstrip('/')
+        url = re.search(r'open (\S+)', p.stdout.readline())[1].rstrip('/')
         return _first_verdict(url, next((d/'washer/test/spot').iterdir()))
     finally:
         p.terminate()

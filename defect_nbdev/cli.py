@@ -276,14 +276,14 @@ def _shap(a):
 # %% ../nbs/18_cli.ipynb #452f47ec
 def _line(v): return f'{v.label}  {v.error}' if v.error else f'{v.label}  p={v.p_anomaly:.3f}  {v.path}' + ''.join(f'  box {x0},{y0},{x1},{y1}' for x0, y0, x1, y1 in v.boxes)
 
-def _engine_line(inspector, file=None):
-    "Which engine was chosen, and why, where it was not named."
-    if inspector.why: print(f'engine: {inspector.why}', file=file, flush=True)
+def _engine_line(inspector):
+    "Which engine was chosen, and why, where it was not named; on stderr, for verdicts are read from stdout."
+    if inspector.why: print(f'engine: {inspector.why}', file=sys.stderr, flush=True)
 
 def _say(inspector, paths, sources):
     n = bad = 0
     for n, v in enumerate(inspector.stream(paths), 1):
-        if not v.error and n == bad + 1: _engine_line(inspector, sys.stderr)
+        if not v.error and n == bad + 1: _engine_line(inspector)
         bad += bool(v.error)
         print(*([f'defect: {v.error}'] if v.error else [_line(v)]), file=sys.stderr if v.error else sys.stdout, flush=True)
     if not n: raise UserError(f'{", ".join(sources)} holds no images: check the path.')
@@ -357,7 +357,7 @@ def _app(a):
     def end(*_): raise KeyboardInterrupt('the page is closed, uploads are removed.')
     for s in ('SIGINT', 'SIGTERM', 'SIGHUP'):
         if hasattr(signal, s): signal.signal(getattr(signal, s), end)           # also when the terminal is closed or a service is stopped
-    with served(a.model, a.host, a.port, a.auth, a.browser, store=a.store, files=a.max_photos, mb=a.max_mb, gb=a.max_gb, backend=a.backend, say=lambda s: print(s, flush=True)) as url:
+    with served(a.model, a.host, a.port, a.auth, a.browser, store=a.store, files=a.max_photos, mb=a.max_mb, gb=a.max_gb, backend=a.backend, say=lambda s: print(s, file=sys.stderr, flush=True)) as url:
         print(f'open {url}   Ctrl-C ends it', flush=True); threading.Event().wait()
 
 # %% ../nbs/18_cli.ipynb #cd0fc75f

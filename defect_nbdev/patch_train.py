@@ -324,7 +324,8 @@ def fit_patches(
     out = use.assign(fold=fold, p=_oof_probability(net, f))
     rule = PLAIN
     if net.fine_at is not None:
-        rule = fit_outline(net, store, out, heat, size, seed, n=int(.4*steps), steps=int(.75*steps))
+        n = min(int(.4*steps), 3*int((~y).sum()))                        # a few photos look the same after a few defects
+        rule = fit_outline(net, store, out, heat, size, seed, n=n, steps=2*n)
         heat = outlined_heat(net, store, use.path, z, d, oof, heat)
     boxes = _boxes(rule, size)
     out['peak'] = box_peaks(heat, boxes['erode'])

@@ -194,7 +194,7 @@ def fit_outline(
     steps=300,# Of the optimiser
 )->dict:      # As from choose_boxes; None if no defect could be drawn
     "Fit the outline head of a net, and choose its box rule."
-    good, bad = t[t.label == 'good'], (t.label != 'good').values
+    good, bad = t[t.label == 'good'], np.flatnonzero(t.label != 'good')
     some = good.iloc[np.unique(np.linspace(0, len(good) - 1, min(most, len(good))).astype(int))]
     fine = torch.cat([raw[len(net.at)][0].float().flatten(1)[:, ::7] for raw in store(some.path)], 1)
     net.fine_scale.copy_(torch.stack([fine.mean(1), fine.std(1) + 1e-3]))

@@ -52,7 +52,9 @@ def test_without_timm(defect, file, washer, tmp_path, monkeypatch):
     r = defect('train', washer, '-o', tmp_path/'run', '--size', 96, '--backbone', f'timm:{NAME}', '--weights', file)
     assert r.returncode == 0, r.stderr
     monkeypatch.setitem(sys.modules, 'timm', None)
-    refused(defect('predict', tmp_path/'run', next((washer/'test/spot').iterdir())), "pip install 'defect_nbdev[timm]'")
+    photo = next((washer/'test/spot').iterdir())
+    assert defect('predict', tmp_path/'run', photo).returncode == 0                     # the export needs no timm
+    refused(defect('predict', tmp_path/'run', photo, '--backend', 'torch'), "pip install 'defect_nbdev[timm]'")
     refused(defect('train', washer, '-o', tmp_path/'other', '--backbone', f'timm:{NAME}'), "pip install 'defect_nbdev[timm]'")
 
 def test_a_hostile_name_asks_no_server(defect, file, washer, tmp_path, no_network):
@@ -61,4 +63,4 @@ def test_a_hostile_name_asks_no_server(defect, file, washer, tmp_path, no_networ
     info = json.loads(path.read_text())
     info['net']['backbone'] = 'timm:hf-hub:someone/network'
     path.write_text(json.dumps(info))
-    refused(defect('predict', tmp_path/'run', next((washer/'test/spot').iterdir())), 'timm has no network')
+    refused(defect('predict', tmp_path/'run', next((washer/'test/spot').iterdir()), '--backend', 'torch'), 'timm has no network')

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from .box_metrics import box_prf, match_boxes
 from .boxes import erode_heat, hot_mask, mask_boxes
 from .cache import turn
+from .guard import UserError
 from .images import read_image, squish, to_array
 from .patches import STRIDE, patch_heat
 from .synthetic import implant
@@ -22,11 +23,11 @@ from .synthetic import implant
 # %% ../nbs/10b_outline.ipynb #f16ddde1
 def defect_density(
     heat,    # float [n, h, w] of the anomalies, out of fold
-    any=.3,  # Weight of places in which no defect was found
+    anywhere=.3, # Weight that is spread evenly over all places
 )->np.ndarray: # [h, w], sum 1
     "Where the defects of this part come."
     mean = ndimage.gaussian_filter(np.asarray(heat, float).mean(0), 2)
-    density = mean/max(mean.sum(), 1e-9) + any/mean.size
+    density = mean/max(mean.sum(), 1e-9) + anywhere/mean.size
     return density/density.sum()
 
 # %% ../nbs/10b_outline.ipynb #f773b491
@@ -77,7 +78,8 @@ def synthetic_photos(
         x = torch.from_numpy(np.ascontiguousarray(made[0].transpose(2, 0, 1)))[None]
         seen.append(_see(net, net.raw(x.contiguous(memory_format=torch.channels_last)), folds[k]))
         masks.append(made[1])
-    return Seen(*map(torch.cat, zip(*seen)), np.stack(masks)) if seen else None
+    if not seen: raise UserError('No synthetic defect can be seen in the good photos: check that they are not blank, and give more steps.')
+    return Seen(*map(torch.cat, zip(*seen)), np.stack(masks))
 
 # %% ../nbs/10b_outline.ipynb #cbac9827
 def outline_loss(
@@ -192,14 +194,13 @@ def fit_outline(
     n=160,    # Synthetic defects
     most=48,  # Good photos, at most
     steps=300,# Of the optimiser
-)->dict:      # As from choose_boxes; None if no defect could be drawn
+)->dict:      # As from choose_boxes
     "Fit the outline head of a net, and choose its box rule."
     good, bad = t[t.label == 'good'], np.flatnonzero(t.label != 'good')
     some = good.iloc[np.unique(np.linspace(0, len(good) - 1, min(most, len(good))).astype(int))]
     fine = torch.cat([raw[len(net.at)][0].float().flatten(1)[:, ::7] for raw in store(some.path)], 1)
     net.fine_scale.copy_(torch.stack([fine.mean(1), fine.std(1) + 1e-3]))
     made = synthetic_photos(net, good, defect_density(heat[torch.from_numpy(bad)]), size, n, most, seed)
-    if made is None: return None
     real = _real(net, store, some, made.masks.shape[1:])
     held = np.arange(len(made.fine)) % 4 == 0
     train_outline(net, real, made.at(np.flatnonzero(~held)), steps, seed)

@@ -324,8 +324,8 @@ def fit_patches(
     out = use.assign(fold=fold, p=_oof_probability(net, f))
     rule = PLAIN
     if net.fine_at is not None:
-        n = min(int(.4*steps), 3*int((~y).sum()))                        # a few photos look the same after a few defects
-        rule = fit_outline(net, store, out, heat, size, seed, n=n, steps=2*n)
+        n = max(8, min(int(.4*steps), 3*int((~y).sum())))                # few good photos need few synthetic defects
+        rule = fit_outline(net, store, out, heat, size, seed, n=n, steps=max(100, 2*n))
         heat = outlined_heat(net, store, use.path, z, d, oof, heat)
     boxes = _boxes(rule, size)
     out['peak'] = box_peaks(heat, boxes['erode'])

@@ -184,9 +184,12 @@ def outline_inputs(self:PatchNet,
     return torch.cat([z, d, votes], 1), (raw[len(self.at)].float() - mean)/std
 
 @patch
-def outlined(self:PatchNet, raw, z, d, logits,
-    heat, # From patch_heat, [B, h, w]
-):        # [B, H, W] in 0..1; heat itself where the net has no outline head
+def outlined(self:PatchNet,
+    raw,    # As from raw
+    z, d,   # Whitened patches, distances
+    logits, # [B, heads, h, w]
+    heat,   # From patch_heat, [B, h, w]
+):          # [B, H, W] in 0..1; heat itself where the net has no outline head
     "Geometric mean of heat and outline."
     if self.fine_at is None: return heat
     patches, fine = self.outline_inputs(raw, z, d, logits)

@@ -82,7 +82,7 @@ def fit_memory(self:PatchNet,
         for l, b in enumerate(rows.split(self.config['dims'], 1)): getattr(self, f'bank{l}')[k] = b
     self.far[:, 0], self.far[:, 1] = 0., 1.
     d = torch.stack([self.distances(z[i:i+1].float(), k)[0] for i, k in enumerate(fold)])
-    for l, g in enumerate(d[torch.from_numpy(good)].movedim(1, 0)): self.far[l] = torch.stack([g.mean(), g.std()])
+    for l, g in enumerate(d[torch.from_numpy(np.flatnonzero(good))].movedim(1, 0)): self.far[l] = torch.stack([g.mean(), g.std()])
     return (d - self.far[:, 0, None, None])/self.far[:, 1, None, None]
 
 # %% ../nbs/11a_patch_train.ipynb #185e3195

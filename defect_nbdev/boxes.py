@@ -47,10 +47,12 @@ def hot_mask(
     heat,      # float [H, W], scaled
     thr,       # Heat that a region's peak must reach
     grow=None, # Share of its peak down to which a region reaches; None: only to thr
+    relative=0.,# Share of the hottest place that a region's peak must reach, too
 )->np.ndarray: # bool [H, W]
     "Hot regions; cold ones, 0, never count."
-    if grow is None: return (heat >= thr) & (heat > 0)
     heat = np.asarray(heat)
+    if relative: thr = max(thr, relative*heat.max())
+    if grow is None: return (heat >= thr) & (heat > 0)
     lab, n = ndimage.label((heat >= grow*thr) & (heat > 0), np.ones((3, 3)))
     hot = lab > 0
     peaks = np.full(n + 1, -1., heat.dtype)
@@ -59,9 +61,10 @@ def hot_mask(
     return (peak >= thr) & (heat >= grow*peak)
 
 # %% ../nbs/06_boxes.ipynb #8e2e96f7
-def _regions(heat, thr, scale, min_area, grow, erode):
+def _regions(heat, thr, scale, min_area, grow, erode, relative):
     h = erode_heat(scale_heat(heat, scale), erode)
-    return h, *mask_boxes(hot_mask(h, thr, grow), min_area if min_area >= 1 else min_area*h.size)
+    hot = hot_mask(h, thr, grow, relative)
+    return h, *mask_boxes(hot, min_area if min_area >= 1 else min_area*h.size)
 
 def find_boxes(
     heat,        # float [H, W], raw
@@ -70,10 +73,11 @@ def find_boxes(
     min_area=4,  # Smallest region, px; below 1: as a share of the picture
     grow=None,   # As in hot_mask
     erode=0.,    # As in erode_heat
+    relative=0., # As in hot_mask
     single=False,# One box round all hot pixels?
 ):               # int [n, 4] boxes xyxy half-open; float32 [n] scores in 0..1, the mean scaled heat of each region, best first
     "Boxes round the hot regions of a heatmap."
-    h, b, lab, ids = _regions(heat, thr, scale, min_area, grow, erode)
+    h, b, lab, ids = _regions(heat, thr, scale, min_area, grow, erode, relative)
     if single and len(b): b, lab, ids = np.array([[*b[:, :2].min(0), *b[:, 2:].max(0)]]), np.isin(lab, ids).astype(int), [1]
     score = np.asarray(ndimage.mean(h, lab, ids), np.float32) if ids else np.zeros(0, np.float32)
     order = np.argsort(-score, kind='stable')
@@ -87,7 +91,8 @@ def find_mask(
     min_area=4, # Smallest region, px
     grow=None,  # Share of its peak down to which a region reaches
     erode=0.,   # As in erode_heat
+    relative=0.,# As in hot_mask
 )->np.ndarray:  # bool [H, W]
     "The regions that `find_boxes` frames."
-    _, _, lab, ids = _regions(heat, thr, scale, min_area, grow, erode)
+    _, _, lab, ids = _regions(heat, thr, scale, min_area, grow, erode, relative)
     return np.isin(lab, ids)

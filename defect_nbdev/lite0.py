@@ -46,17 +46,17 @@ class InvertedResidual(nn.Module):
         self.project = SameConv2d(n, n_out, 1)
         self.skip = stride == 1 and n_in == n_out
     def forward(self, x):
-        z = F.relu6(self.expand(x)) if hasattr(self, 'expand') else x
-        z = F.relu6(self.depthwise(z))
+        z = F.relu6(self.expand(x), inplace=True) if hasattr(self, 'expand') else x
+        z = F.relu6(self.depthwise(z), inplace=True)
         z = self.project(z)
-        return x + z if self.skip else z
+        return z.add_(x) if self.skip else z
 
 # %% ../nbs/07c_lite0.ipynb #e08ae07d
 LITE0_STAGES = ((1, 16, 3, 1, 1), (2, 24, 3, 2, 6), (2, 40, 5, 2, 6), (3, 80, 3, 2, 6), (3, 112, 5, 1, 6), (4, 192, 5, 2, 6), (1, 320, 3, 1, 6))   # Blocks, channels, kernel, stride, expansion
 
 def lite0_layers():
     "Stem and 16 blocks as a list of modules: layer 0 is the stem, layer i the block i-1."
-    layers, n_in = [nn.Sequential(SameConv2d(3, 32, 3, 2), nn.ReLU6())], 32
+    layers, n_in = [nn.Sequential(SameConv2d(3, 32, 3, 2), nn.ReLU6(inplace=True))], 32
     for repeats, n, kernel, stride, expand in LITE0_STAGES:
         for i in range(repeats):
             layers.append(InvertedResidual(n_in, n, kernel, stride if i == 0 else 1, expand))

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from .cache import turn
 from .guard import UserError
 from .images import read_image, squish, to_array
-from .patches import STRIDE, by_ring, contrast, patch_heat, sharpen
+from .patches import STRIDE, by_border, contrast, patch_heat, sharpen
 from .synthetic import implant
 
 # %% ../nbs/10b_outline.ipynb #f16ddde1
@@ -94,7 +94,7 @@ def _square(rng, patches, fine, cover, n=24):
     "The same square of all three, round a place of the defect three times out of four."
     h, w = patches.shape[-2:]
     n, r = min(n, h, w), fine.shape[-1]//w
-    row, col = int(rng.integers(h - n + 1)), int(rng.integers(w - n + 1))
+    row, col = [int(np.clip(rng.integers(s) - n//2, 0, s - n)) for s in (h, w)]      # many touch the border, which has to be learned too
     inside = torch.nonzero(cover > .5)
     if len(inside) and rng.uniform() < .75:
         place = (inside[rng.integers(len(inside))]//r).tolist()
@@ -176,8 +176,7 @@ def _scale_fine(net, fine):
     mean, std = fine.mean((0, 2, 3)), fine.std((0, 2, 3)) + 1e-3
     net.fine_scale.copy_(torch.stack([mean, std]))
     seen = contrast((fine - mean[:, None, None])/std[:, None, None])
-    rings = net.edge.shape[1]
-    net.edge.copy_(torch.stack([by_ring(c, rings)[0] - c.mean() for c in seen.movedim(1, 0)]))
+    if net.border: net.edge.copy_(torch.stack([by_border(c, 2*net.border)[0] - c.mean() for c in seen.movedim(1, 0)]))
 
 def _real(net, store, t, size):
     "Photos as they are, of which no place is a defect."

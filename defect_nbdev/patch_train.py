@@ -22,7 +22,7 @@ from .guard import UserError
 from .images import read_image
 from .metrics import fold_summary, image_metrics
 from .outline import MIN_AREA, OUTLINED, erosion, fit_outline, leave_outline, outlined_heat
-from .patches import PatchNet, by_ring, hottest, patch_heat, patch_net, verdict_features
+from .patches import PatchNet, by_border, hottest, patch_heat, patch_net, verdict_features
 from .split import kfold, together
 
 # %% ../nbs/11a_patch_train.ipynb #4cd0b6c2
@@ -83,7 +83,7 @@ def fit_memory(self:PatchNet,
     self.far[:, 0], self.far[:, 1] = 0., 1.
     d = torch.stack([self.distances(z[i:i+1].float(), k)[0] for i, k in enumerate(fold)])
     for l, g in enumerate(d[torch.from_numpy(np.flatnonzero(good))].movedim(1, 0)):
-        self.far[l] = torch.stack(by_ring(g, self.rings) if self.rings else (g.mean(), g.std()))
+        self.far[l] = torch.stack(by_border(g, self.border) if self.border else (g.mean(), g.std()))
     return self.scaled(d)
 
 # %% ../nbs/11a_patch_train.ipynb #185e3195

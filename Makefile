@@ -7,7 +7,7 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 OUT    ?= demo
-N      ?= 400
+N      ?= 1200
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/.venv
 

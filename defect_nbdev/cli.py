@@ -448,16 +448,16 @@ def _benchmark(a):
 
 # %% ../nbs/18_cli.ipynb #b12705fc
 def _add_demo(verbs):
-    p = _verb(verbs, 'demo', _demo, 'train and test on real photos of solar cells (needs the extra demo)', '  defect demo -o demo')
+    p = _verb(verbs, 'demo', _demo, 'train and test on real photos of solar cells, then on drawn washers (needs the extra demo)', '  defect demo -o demo')
     p.add_argument('-o', '--out', default='demo', help='folder of the run (default demo)')
-    p.add_argument('-n', type=_count, default=400, help='number of cells (default 400)')
+    p.add_argument('-n', type=_count, default=1200, help='number of cells (default 1200)')
     p.add_argument('--method', choices=('patch', 'vgg16-gap'), default='patch', help='as for train')
 
 def _demo(a):
     from defect_nbdev.metrics import metrics_text
     from defect_nbdev.recipe import DEMO_NEXT, demo
     print(metrics_text(demo(a.out, a.n, method=a.method)))
-    print(f'\nlook at it:  {a.out}/report.html\n\n{DEMO_NEXT}')
+    print(f'\nlook at it:  {a.out}/report.html\nboxes against truth, on drawn washers:  {a.out}/washers/run/report.html\n\n{DEMO_NEXT}')
 
 # %% ../nbs/18_cli.ipynb #a2cdaa15
 @contextmanager

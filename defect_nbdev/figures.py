@@ -11,8 +11,9 @@ import matplotlib.pyplot as plt, numpy as np, pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
+from .boxes import mask_boxes
 from .decide import apply_temperature, cuts, ece, reliability
-from .show import grid
+from .show import COLORS, grid, show_boxes
 
 # %% ../nbs/16_figures.ipynb #303ef1cb
 def _order(verdicts, truths, n):
@@ -30,16 +31,21 @@ def contact_sheet(
     truths=None, # good or anomaly for each; None: unknown
     n=24,        # At most this many parts
     cols=4,      # Pairs in a row
-    side=1.5,    # Of a picture, px
+    side=1.5,    # Of a picture, inches
+    masks=None,  # bool [H, W] or None for each; None: there are none
 )->Figure:
     "Pairs of photo and overlay in a grid."
     keep = [i for i, v in enumerate(verdicts) if not v.error]
-    vs, ts = [verdicts[i] for i in keep], [truths[i] for i in keep] if truths is not None else ['']*len(keep)
+    vs = [verdicts[i] for i in keep]
+    ts = [truths[i] for i in keep] if truths is not None else ['']*len(keep)
+    ms = [masks[i] for i in keep] if masks is not None else [None]*len(keep)
     pick = _order(vs, ts, n) if truths is not None else list(range(len(vs)))[:n]
     fig, axs = grid(2*len(pick), 2*cols, side)
-    for j, i in enumerate(pick):
-        axs[2*j].imshow(vs[i].image); vs[i].show(axs[2*j + 1])
-        axs[2*j].set_title(ts[i], fontsize=8)
+    for photo, overlay, i in zip(axs[::2], axs[1::2], pick):
+        photo.imshow(vs[i].image)
+        photo.set_title(ts[i], fontsize=8)
+        if ms[i] is not None: show_boxes(mask_boxes(ms[i])[0], photo, COLORS['truth'])
+        vs[i].show(overlay)
     return fig
 
 # %% ../nbs/16_figures.ipynb #65201edb

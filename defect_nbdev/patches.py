@@ -165,9 +165,10 @@ def scaled(self:PatchNet,
     return (near - mean)/std
 
 def border_place(
-    h, w, # Height, width
-    n,    # Distances that are told apart
-):        # int [h, w], 0 in the corners .. n*n - 1 inside
+    h, # Height
+    w, # Width
+    n, # Distances that are told apart
+):     # int [h, w], 0 in the corners .. n*n - 1 inside
     "Number of a place: n times its distance to the upper or lower border, plus that to the left or right one."
     row, col = [torch.minimum(torch.arange(s), torch.arange(s).flip(0)).clamp(max=n - 1) for s in (h, w)]
     return n*row[:, None] + col

@@ -42,6 +42,7 @@ from .samples import elpv_samples, samples
 from .show import grid, png, show_part
 from .patch_train import fit_patches, patch_folds, photo_size
 from .split import split
+from .synth import synth_folder
 from .track import TrackEpochs, track_history, track_result, tracking
 from .train import KeepStates, cross_validate, defect_learner
 
@@ -99,7 +100,10 @@ def evaluate(
     ok = [v for v in vs if not v.error]
     if not ok: raise UserError(f'None of the {len(t)} images can be read, first: {vs[0].error}')
     m = image_metrics([truth[v.path] == 'anomaly' for v in ok], [v.p_anomaly for v in ok], inspector.threshold, inspector.review) | dict(unreadable=len(vs) - len(ok))
-    sheet, conf = png(contact_sheet(ok, [truth[v.path] for v in ok])), png(confusion_figure(m))
+    mask_of = dict(zip(t.path, t.mask_path)) if 'mask_path' in t else {}
+    masks = [read_mask(mask_of.get(v.path)) for v in ok]
+    sheet = png(contact_sheet(ok, [truth[v.path] for v in ok], masks=masks))
+    conf = png(confusion_figure(m))
     for file, data in (('contact_sheet.png', sheet), ('confusion.png', conf), ('metrics.json', to_json(m).encode()), ('report.html', report(name, vs, t, inspector.info, more, sections).encode())):
         with new_file(out/file) as f: f.write_bytes(data)
     return m
@@ -448,7 +452,7 @@ def folds_text(
 
 # %% ../nbs/17_recipe.ipynb #fb2c3544
 def demo_sample(
-    n=400, # Cells
+    n=1200, # Cells
 )->pd.DataFrame:
     "A samples table of `n` certain ELPV cells, stratified by defect type, the same on every machine."
     t = elpv_samples()
@@ -464,9 +468,14 @@ DEMO_NEXT = """Try your own photos (one folder for good parts, one for anomalies
 
 def demo(
     out='demo', # Folder
-    n=400,      # Cells
+    n=1200,     # Cells
+    washers=80, # Drawn washers, a third of them with a defect; 0: none
     bar=True,   # Show progress?
-    **kwargs,
-)->dict:        # kwargs to train_run
-    "Train and test on real solar cells; everything lands in `out`."
-    return train_run(demo_sample(n), out, bar=bar, **kwargs, name='Solar cells (ELPV)', more=DEMO_NEXT)
+    **kwargs,   # To train_run
+)->dict:        # image_metrics of cells
+    "Train and test on real solar cells, then on drawn washers; everything lands in `out`."
+    m = train_run(demo_sample(n), out, bar=bar, **kwargs, name='Solar cells (ELPV)', more=DEMO_NEXT)
+    if washers:
+        photos = synth_folder(Path(out)/'washers'/'photos', washers - washers//3, washers//3)
+        train_run(photos, Path(out)/'washers'/'run', bar=bar, **kwargs, name='Drawn washers', more=DEMO_NEXT)
+    return m

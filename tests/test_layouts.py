@@ -23,9 +23,9 @@ def manifest(washer, tmp_path):
         for i, (p, l) in enumerate(images(washer)): w.writerow([p, 'NG' if l == 'anomaly' else 'OK', f'tray{i//2}'])
     return tmp_path/'list.csv'
 
-def check(r, out):
+def check(r, out, more=frozenset()):
     assert r.returncode == 0, r.stderr
-    assert {p.name for p in out.iterdir()} == FILES
+    assert {p.name for p in out.iterdir()} == FILES | more
     for word in ('accuracy', 'balanced accuracy', 'AUROC', 'escape', 'overkill', '95 % interval', 'defect predict'): assert word in r.stdout
     m = json.loads((out/'metrics.json').read_text())
     t = pd.read_csv(out/'predictions.csv'); c = json.loads((out/'coco.json').read_text())
@@ -43,10 +43,11 @@ def test_other_layouts(layout, request, defect, tmp_path):
 
 def test_elpv(defect, tmp_path):
     out = tmp_path/'demo'
-    t = check(defect('demo', '-o', out, '-n', 40), out)
+    t = check(defect('demo', '-o', out, '-n', 40), out, {'washers'})
     assert len(t) == 8
+    assert 'AUPRO' in (out/'washers/run/report.html').read_text()       # washers have masks
     again = defect('demo', '-o', out, '-n', 40)          # a second run replaces the first
-    check(again, out)
+    check(again, out, {'washers'})
     assert not [p for p in tmp_path.iterdir() if p.name != 'demo']      # and leaves nothing beside it
 
 def test_folds(defect, washer, tmp_path):

@@ -411,7 +411,10 @@ def benchmark(
         if 'heatmaps' in parts: say('heatmaps'); r['heatmaps'] = heatmaps(size=size, rounds=rounds); _write(r, out)
         if 'gpu' in parts: r['gpu'] = gpu() if torch.cuda.is_available() else None; _write(r, out)
         if 'training' in parts: say('training'); r['training'] = training(t, size, rounds=min(rounds, 3)); _write(r, out)
-        if 'patch training' in parts: say('patch training'); r['patch_training'] = patch_training(source, min(rounds, 3)); _write(r, out)
+        if 'patch training' in parts:
+            say('patch training')
+            r['patch_training'] = patch_training(source, min(rounds, 3))
+            _write(r, out)
         for v in verdicts(t, size) if 'verdicts' in parts else (): say(f"verdicts, seed {v['seeds'][-1]} done"); r['verdicts'] = v; _write(r, out)
         if {'inspection', 'memory', 'startup'} & set(parts):
             for more in _of_bundles(source, t, parts, rounds, engines, n, many, size, patch_size, say): r |= more; _write(r, out)

@@ -321,7 +321,7 @@ def fit_patches(
     cache_gb=4.,        # Its budget, 10^9 bytes
     cache_dir=None,     # Folder in which features outlive the training; None: in memory
     bar=True,           # Show progress?
-    **kwargs,           # To PatchNet: layers, dims, folds, bank, hidden
+    **kwargs,           # To PatchNet: layers, whole, fine, dims, folds, bank, hidden, border
 )->PatchLearner:
     "Fit a `PatchNet` to image labels."
     torch.manual_seed(seed)

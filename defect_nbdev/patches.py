@@ -159,7 +159,7 @@ def distances(self:PatchNet,
 def scaled(self:PatchNet,
     near, # Distances, [B, layers, h, w]
 ):        # The same shape; good patches have mean 0 and spread 1
-    "Distances in units of good patches at the same place of the border."
+    "Distances in units of good patches that lie as far from the borders."
     if not self.border: return (near - self.far[:, 0, None, None])/self.far[:, 1, None, None]
     mean, std = self.far[..., border_place(*near.shape[-2:], self.border)].unbind(1)
     return (near - mean)/std
@@ -210,7 +210,7 @@ def patch_heat(
 
 # %% ../nbs/08a_patches.ipynb #da9767fe
 def _surroundings(fine, step):
-    "Mean of 3 x 3 blocks of step x step places: on a coarse grid it costs a hundredth of a moving mean."
+    "Mean of 3 x 3 blocks of step x step places: on a coarse grid it is far cheaper than a moving mean."
     blocks = F.avg_pool2d(F.avg_pool2d(fine, step), 3, 1, 1, count_include_pad=False)
     return F.interpolate(blocks, fine.shape[-2:], mode='bilinear', align_corners=False)
 

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PARTS', 'LONG', 'RIVALS', 'alternate', 'faster', 'machine', 'matrix_rate', 'operations', 'floor', 'plain_learner',
-           'plain_inspect', 'training', 'verdicts', 'patch_training', 'inspection', 'decoding', 'heatmaps', 'memory',
-           'start_up', 'gpu', 'benchmark', 'benchmark_text']
+           'plain_inspect', 'training', 'verdicts', 'inspection', 'decoding', 'heatmaps', 'memory', 'start_up',
+           'patch_training', 'gpu', 'benchmark', 'benchmark_text']
 
 # %% ../nbs/16c_benchmark.ipynb #34932f84
 import json, os, platform, shutil, subprocess, sys, tempfile, time
@@ -196,16 +196,6 @@ def verdicts(
         out['plain'].append(_balanced(test, _plain_p(_quietly(plain_learner(dls.table, size, seed=seed), epochs), test, size)))
         yield dict(seeds=list(seeds[:i]), epochs=epochs, tested=len(test), **out)
 
-# %% ../nbs/16c_benchmark.ipynb #34f5cbbd
-def patch_training(
-    source,   # Anything that samples takes
-    rounds=3, # How often it is measured
-)->dict:
-    "Seconds of `defect train` with its default settings, in a new process."
-    with tempfile.TemporaryDirectory() as d:
-        seconds = [_measured([*_program(), 'train', source, '-o', Path(d)/str(i)])[0] for i in range(rounds)]
-    return dict(parts=len(samples(source)), seconds=float(np.median(seconds)), seconds_low=min(seconds), seconds_high=max(seconds), rounds=rounds)
-
 # %% ../nbs/16c_benchmark.ipynb #c35eef13
 def _run(inspector, paths, how=nullcontext()):
     with how:
@@ -290,6 +280,16 @@ def start_up(
     "Seconds of `defect --help` and of one prediction, each in a new process."
     rows = [(_measured([*_program(), '--help'])[0], _measured([*_program(), 'predict', bundle, photo])[0]) for _ in range(rounds)]
     h, p = zip(*rows); return dict(help=float(np.median(h)), help_high=max(h), predict=float(np.median(p)), predict_high=max(p), rounds=rounds)
+
+# %% ../nbs/16c_benchmark.ipynb #34f5cbbd
+def patch_training(
+    source,   # Anything that samples takes
+    rounds=3, # How often it is measured
+)->dict:
+    "Seconds of `defect train` with its default settings, in a new process."
+    with tempfile.TemporaryDirectory() as d:
+        seconds = [_measured([*_program(), 'train', source, '-o', Path(d)/str(i)])[0] for i in range(rounds)]
+    return dict(parts=len(samples(source)), seconds=float(np.median(seconds)), seconds_low=min(seconds), seconds_high=max(seconds), rounds=rounds)
 
 # %% ../nbs/16c_benchmark.ipynb #10015ae9
 def gpu(

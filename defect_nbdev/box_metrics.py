@@ -29,9 +29,22 @@ def box_hits(
     scale=None,    # (cold, hot) for all maps; None, as in the paper: each map's own minimum and maximum
 )->np.ndarray:     # bool [number of taus, number of deltas]
     "Does any box at each tau hit any true box at each delta?"
-    h, true = scale_heat(heat, scale), mask_boxes(mask)[0]
-    best = [box_iou(mask_boxes(h >= t)[0], true).max(initial=0) for t in (TAUS if taus is None else taus)]
-    return np.array(best)[:, None] >= np.array(deltas)
+    taus, true = np.asarray(TAUS if taus is None else taus), mask_boxes(mask)[0]
+    rising, best = np.argsort(taus), np.zeros(len(taus))
+    for i, found in zip(rising, _boxes_at(scale_heat(heat, scale), taus[rising])):
+        best[i] = box_iou(found, true).max(initial=0)
+    return best[:, None] >= np.array(deltas)
+
+def _boxes_at(h, rising):
+    "Boxes at each tau. What is hot at one tau lies within what was hot at a lower one, so only that part is looked at."
+    top = left = 0
+    for tau in rising:
+        hot = h >= tau
+        rows, cols = np.flatnonzero(hot.any(1)), np.flatnonzero(hot.any(0))
+        if len(rows):
+            inside = slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
+            h, hot, top, left = h[inside], hot[inside], top + rows[0], left + cols[0]
+        yield mask_boxes(hot)[0] + [left, top, left, top]
 
 def max_box_acc_v2(
     heats,         # Iterables

@@ -27,8 +27,10 @@ def mask_boxes(
 ):              # int [n, 4] boxes xyxy half-open, int [H, W] region number of each pixel (box i has number ids[i]), ids
     "Bounding boxes of the 8-connected regions of a mask."
     lab, n = ndimage.label(np.asarray(mask, bool), np.ones((3, 3)))
-    area = np.bincount(lab.ravel(), minlength=n + 1)
-    ids = [i for i in range(1, n + 1) if area[i] >= min_area]
+    ids = list(range(1, n + 1))
+    if min_area > 1:
+        area = np.bincount(lab.ravel(), minlength=n + 1)
+        ids = [i for i in ids if area[i] >= min_area]
     sl = ndimage.find_objects(lab)
     b = [(sl[i-1][1].start, sl[i-1][0].start, sl[i-1][1].stop, sl[i-1][0].stop) for i in ids]
     return np.array(b, int).reshape(-1, 4), lab, ids

@@ -6,9 +6,7 @@
 __all__ = ['some_of', 'known_photos', 'write_onnx', 'write_openvino', 'export_bundle', 'export_text']
 
 # %% ../nbs/15b_export.ipynb #59bf6ed6
-import io, logging, warnings
 import numpy as np, pandas as pd, torch
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
 from .backend import ENGINES, EXPORT_SCHEMA, EXPORTS, RECORD, load_record, need_openvino, no_telemetry, open_engine, parity, parity_fault
@@ -18,7 +16,7 @@ from .guard import UserError, need, new_folder, sha256, to_json
 from .heat import SLOW, heat_scale
 from .images import read_image, stack_images
 from .inspector import Inspector
-from .progress import progress_bar
+from .progress import progress_bar, quiet
 from .samples import samples
 
 # %% ../nbs/15b_export.ipynb #8a320dbb
@@ -51,15 +49,6 @@ def known_photos(
     return some_of(t, n)
 
 # %% ../nbs/15b_export.ipynb #c89f3cdd
-@contextmanager
-def _quiet():
-    "Without progress bars and advice of other packages."
-    level = logging.root.manager.disable
-    try:
-        logging.disable(logging.WARNING)
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()): warnings.simplefilter('ignore'); yield
-    finally: logging.disable(level)
-
 def write_onnx(
     net,            # From load_bundle
     size,           # Side of the input, or (height, width)
@@ -72,7 +61,7 @@ def write_onnx(
     "An ONNX graph: `images` float32 `[B, 3, H, W]` in 0..1 to `probability` `[B]` and `heatmap` `[B, h, w]`, for any B."
     need('onnxscript', 'export')
     x = torch.rand(2, 3, *np.broadcast_to(size, 2).tolist())
-    with _quiet(), torch.no_grad():
+    with quiet(), torch.no_grad():
         g = torch.onnx.export(VerdictGraph(net, temperature, method, layer), (x,), dynamo=True, input_names=['images'], output_names=['probability', 'heatmap'], dynamic_shapes=({0: torch.export.Dim('batch', min=1, max=4096)},))
         g.model.metadata_props.update({k: v if isinstance(v, str) else to_json(v) for k, v in (about or {}).items()})
         g.save(str(file))
@@ -97,7 +86,7 @@ def write_openvino(
     ov.save_model(m, str(file), compress_to_fp16=False)
 
 def _to_int8(m, photos, load):
-    with _quiet():
+    with quiet():
         with no_telemetry(): nncf = need('nncf', 'export')
         return nncf.quantize(m, nncf.Dataset(photos, load), preset=nncf.QuantizationPreset.MIXED, subset_size=len(photos),
             ignored_scope=nncf.IgnoredScope(names=_only_eyes(m), types=['MatMul', 'Multiply', 'Add', 'Subtract', 'Divide', 'ReduceMean', 'TopK', 'AvgPool', 'Interpolate'], validate=False),

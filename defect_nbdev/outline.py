@@ -62,6 +62,7 @@ def synthetic_photos(
     n=160,  # Synthetic defects
     most=48,# Different photos, at most
     seed=0, # Of all that is random
+    raw=None, # Function of images [B, 3, H, W] that gives raw maps; None: net.raw
 )->Seen:
     "Photos of good parts with a synthetic defect each, as a net sees them."
     rng = np.random.default_rng(seed)
@@ -73,7 +74,7 @@ def synthetic_photos(
         made = implant(rng, photos[k], photos[rng.integers(len(photos))], where)
         if made is None: continue
         x = torch.from_numpy(np.ascontiguousarray(made[0].transpose(2, 0, 1)))[None]
-        seen.append(_see(net, net.raw(x.contiguous(memory_format=torch.channels_last)), folds[k]))
+        seen.append(_see(net, (raw or net.raw)(x.contiguous(memory_format=torch.channels_last)), folds[k]))
         masks.append(made[1])
     if not seen: raise UserError('No synthetic defect can be seen in the good photos: check that they are not blank, and give more steps.')
     return Seen(*map(torch.cat, zip(*seen)), np.stack(masks))
@@ -166,7 +167,7 @@ def fit_outline(
     good, bad = t[t.label == 'good'], np.flatnonzero(t.label != 'good')
     some = good.iloc[np.unique(np.linspace(0, len(good) - 1, min(most, len(good))).astype(int))]
     _scale_fine(net, torch.cat([raw[len(net.at)] for raw in store(some.path)]).float())
-    made = synthetic_photos(net, good, defect_density(heat[torch.from_numpy(bad)]), size, n, most, seed)
+    made = synthetic_photos(net, good, defect_density(heat[torch.from_numpy(bad)]), size, n, most, seed, store.raw)
     real = _real(net, store, some, made.masks.shape[1:])
     return train_outline(net, real, made, steps, seed)
 

@@ -244,11 +244,11 @@ def _finish(f, learn, source, box_thr, name, more, bar, examples=4, export=True)
     if bar: print(f"stopped: {info['stopped']}")
     save_bundle(f/BUNDLE, learn.model, info); _save_checkpoints(f/'checkpoints', learn); add_examples(f/BUNDLE, _examples(learn.table, examples))
     sections = embedding_sections(learn, f) if isinstance(learn.model, MetricNet) else []
-    inspector, test = Inspector(f/BUNDLE, backend='torch'), learn.table[learn.table.split == 'test']
-    m = evaluate(inspector, test, f, name, more, sections, bar)
-    (f/BUNDLE/INFO).write_text(to_json(load_info(f/BUNDLE) | dict(metrics=m)))
     if export: said = _export(f/BUNDLE, learn)
     if export and bar: print(said)
+    inspector, test = Inspector(f/BUNDLE), learn.table[learn.table.split == 'test']
+    m = evaluate(inspector, test, f, name, more, sections, bar)
+    (f/BUNDLE/INFO).write_text(to_json(load_info(f/BUNDLE) | dict(metrics=m)))
     return m
 
 # %% ../nbs/17_recipe.ipynb #2cc4c769
@@ -477,5 +477,6 @@ def demo(
     m = train_run(demo_sample(n), out, bar=bar, **kwargs, name='Solar cells (ELPV)', more=DEMO_NEXT)
     if washers:
         photos = synth_folder(Path(out)/'washers'/'photos', washers - washers//3, washers//3)
-        train_run(photos, Path(out)/'washers'/'run', bar=bar, **kwargs, name='Drawn washers', more=DEMO_NEXT)
+        few = {} if kwargs.get('method', 'patch') != 'patch' else dict(steps=200)              # drawn washers are learned quickly
+        train_run(photos, Path(out)/'washers'/'run', bar=bar, **few | kwargs, name='Drawn washers', more=DEMO_NEXT)
     return m

@@ -358,20 +358,21 @@ RIVALS = {'patch': 'patch, VGG16'}      # Inspection of the first is compared wi
 def _of_bundles(source, t, parts, rounds, engines, n, many, size, patch_size, say):
     paths = t.path.iloc[np.linspace(0, len(t) - 1, min(n, len(t))).astype(int)].tolist()
     say('training small models')
-    with _bundles(source, size, patch_size, engines if 'inspection' in parts else ()) as made:
+    with _bundles(source, size, patch_size, engines if {'inspection', 'startup'} & set(parts) else ()) as made:
         bundles = {k: b for k, (b, _, _) in made.items() if k not in RIVALS.values()}
-        if 'inspection' in parts:
-            say('inspection')
-            tables = {k: inspection(b, paths, made[k][1], rounds, _rivals(made, k)) for k, b in bundles.items()}
-            yield dict(inspection={k: _table(r) for k, r in tables.items()},
-                       thrown_away={k: said for k, (_, _, said) in made.items()},
-                       decoding={k: _table(decoding(b, paths, rounds)) for k, b in bundles.items()})
+        # First what new processes do, while this one is still small
         if 'memory' in parts:
             say('memory')
             yield dict(memory=memory(_small(bundles['vgg16-gap']), paths[0], many))
         if 'startup' in parts:
             say('start')
             yield dict(startup={k: start_up(b, paths[0]) for k, b in bundles.items()})
+        if 'inspection' in parts:
+            say('inspection')
+            tables = {k: inspection(b, paths, made[k][1], rounds, _rivals(made, k)) for k, b in bundles.items()}
+            yield dict(inspection={k: _table(r) for k, r in tables.items()},
+                       thrown_away={k: said for k, (_, _, said) in made.items()},
+                       decoding={k: _table(decoding(b, paths, rounds)) for k, b in bundles.items()})
 
 def _rivals(made, name):
     "Inspectors of the model that this one is compared with, by name and engine."

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['OUTLINED', 'MIN_AREA', 'defect_density', 'Seen', 'synthetic_photos', 'outline_loss', 'train_outline', 'sharp_heat',
-           'erosion', 'fit_outline', 'outlined_heat', 'leave_outline']
+           'erosion', 'fit_outline', 'real_photos', 'outlined_heat', 'leave_outline']
 
 # %% ../nbs/10b_outline.ipynb #d9476b65
 import numpy as np, torch
@@ -168,7 +168,8 @@ def fit_outline(
     some = good.iloc[np.unique(np.linspace(0, len(good) - 1, min(most, len(good))).astype(int))]
     _scale_fine(net, torch.cat([raw[len(net.at)] for raw in store(some.path)]).float())
     made = synthetic_photos(net, good, defect_density(heat[torch.from_numpy(bad)]), size, n, most, seed, store.raw)
-    real = _real(net, store, some, made.masks.shape[1:])
+    clear = np.zeros((len(some), *made.masks.shape[1:]), bool)
+    real = real_photos(net, store, some, clear)
     return train_outline(net, real, made, steps, seed)
 
 @torch.no_grad()
@@ -179,10 +180,15 @@ def _scale_fine(net, fine):
     seen = contrast((fine - mean[:, None, None])/std[:, None, None])
     if net.border: net.edge.copy_(torch.stack([by_border(c, 2*net.border)[0] - c.mean() for c in seen.movedim(1, 0)]))
 
-def _real(net, store, t, size):
-    "Photos as they are, of which no place is a defect."
+def real_photos(
+    net,   # A PatchNet with fitted memory and heads
+    store, # RawPatches
+    t,     # Training photos: columns path, fold
+    masks, # bool [n, H_in, W_in]: what of them is defect
+)->Seen:
+    "Photos as they are, as a net sees them."
     seen = [_see(net, raw, int(k)) for raw, k in zip(store(t.path), t.fold)]
-    return Seen(*map(torch.cat, zip(*seen)), np.zeros((len(t), *size), bool))
+    return Seen(*map(torch.cat, zip(*seen)), masks)
 
 @torch.no_grad()
 def outlined_heat(

@@ -57,6 +57,12 @@ def _size(s):
     if len(v) > 2 or min(v) < 32 or max(v) > 4096: raise argparse.ArgumentTypeError(f'{s} is not a size of 32 to 4096, such as 224 or 224x320 (height x width)')
     return v[0] if len(v) == 1 else tuple(v)
 
+def _tiles(s):
+    if s == 'auto': return s
+    v = [_count(o) for o in s.lower().split('x')]
+    if len(v) != 2 or max(v) > 8: raise argparse.ArgumentTypeError(f'{s} is not auto or ROWSxCOLUMNS of at most 8, such as 2x2')
+    return tuple(v)
+
 def _pair(v):
     if v and len(v) > 2: raise UserError('One threshold or two are understood, not more.')
     return None if not v else v[0] if len(v) == 1 else tuple(v)
@@ -99,6 +105,7 @@ def _add_train(verbs):
     p.add_argument('--no-export', action='store_true', help='do not export the model to ONNX at the end (needs the extra export; inspection is faster with it)')
     p.add_argument('--track', choices=('tensorboard', 'wandb'), help='losses and figures for TensorBoard or W&B too, in files beside the run (W&B offline; needs the package)')
     _add_common(p.add_argument_group('data and model'))
+    _add_patch(p.add_argument_group('for --method patch'))
     _add_learner(p.add_argument_group('not for --method patch'))
 
 # %% ../nbs/18_cli.ipynb #4f83af44
@@ -115,7 +122,11 @@ def _add_common(g):
 
 # %% ../nbs/18_cli.ipynb #bab75bf4
 LEARNER = 'epochs', 'valid', 'aug', 'bs', 'lr', 'stop'
-OPTIONS = {'patch': (), 'vgg16-gap': (*LEARNER, 'outputs', 'max_pool'), 'adacos': (*LEARNER, 'loss', 'checkpoints'), 'crack-shap': (*LEARNER, 'evals', 'masker')}   # beside those of all methods
+OPTIONS = {'patch': ('tiles', 'turned'), 'vgg16-gap': (*LEARNER, 'outputs', 'max_pool'), 'adacos': (*LEARNER, 'loss', 'checkpoints'), 'crack-shap': (*LEARNER, 'evals', 'masker')}   # beside those of all methods
+
+def _add_patch(g):
+    g.add_argument('--tiles', type=_tiles, metavar='auto|RxC', help='tiny defects in large photos: look at the photo in rows x columns of overlapping tiles, each of --size; auto: more and more, as long as training photos are judged better (default 1x1)')
+    g.add_argument('--turned', choices=('auto', 'always', 'never'), help='learn from photos turned by right angles too (default auto: where parts lie at any angle)')
 
 def _add_learner(g):
     g.add_argument('--epochs', type=_count, help='(default: vgg16-gap 10, adacos 30, crack-shap 3)')
@@ -142,6 +153,7 @@ def _options(a):
         if k not in OPTIONS[a.method]: raise UserError(f'--{k.replace("_", "-")} is for --method {", ".join(m for m, ks in OPTIONS.items() if k in ks)}: add that or leave it away.')
     if given.get('stop') == 'valid' and given.get('valid') == 0: raise UserError('--stop valid needs a validation part: leave --valid away or give a share.')
     if given.get('stop') == 'never': given['stop'] = None
+    if 'turned' in given: given['turned'] = dict(auto=None, always=True, never=False)[given['turned']]
     kw = dict(method=a.method, force=a.force, samples_kw=dict(good=a.good, group=a.group), weights=None if a.weights == 'none' else a.weights, seed=a.seed) | given
     kw |= {k: v for k, v in dict(cache_gb=a.cache_gb, cache_dir=a.cache_dir).items() if v is not None}
     return kw | ({'size': a.size} if a.size else {}) | ({'backbone': a.backbone} if a.backbone else {}) | ({'weight': a.class_weights} if a.class_weights else {})

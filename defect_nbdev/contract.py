@@ -21,7 +21,7 @@ _TEXT, _P, _FLAG = dict(type='string', maxLength=10_000), _num(0, 1), dict(type=
 _PAIR, _SHA = _list(_num(-1e9, 1e9), 2, 2), dict(type='string', pattern='^[0-9a-f]{64}$')
 
 NET = _obj(['backbone'], False, head=dict(enum=['gap', 'patch', 'metric']), backbone=_TEXT, stats=_list(_list(_num(0, 1), 3, 3), 2, 2), outputs=_int(1, 2), max_pool=_FLAG, frozen=dict(anyOf=[_int(0, 1000), dict(const='all')]),
-           layers=_list(_TEXT, 1, 8), whole=_list(_TEXT, 0, 8), fine=dict(type='string', maxLength=100), dims=_int(1, 4096), folds=_int(1, 100), bank=_int(1, 10**6), hidden=_int(1, 4096), border=_int(0, 64), classes=_list(_TEXT, 1, 1000), dim=_int(1, 8192), grid=_int(1, 64), dropout=_num(0, 1))
+           layers=_list(_TEXT, 1, 8), whole=_list(_TEXT, 0, 8), fine=dict(type='string', maxLength=100), dims=_int(1, 4096), folds=_int(1, 100), bank=_int(1, 10**6), hidden=_int(1, 4096), border=_int(0, 64), tiles=_list(_int(1, 16), 2, 2), classes=_list(_TEXT, 1, 1000), dim=_int(1, 8192), grid=_int(1, 64), dropout=_num(0, 1))
 
 MODEL_JSON = dict({'$schema': 'https://json-schema.org/draft/2020-12/schema'}, **_obj('schema net size thresholds temperature validation boxes explainer weights_sha256 frozen heat_scale'.split(),
     schema=_int(1, 10**6), classes=_list(_TEXT, 2, 2), net=NET, size=dict(anyOf=[_int(16, 4096), _list(_int(16, 4096), 2, 2)]), frozen=_maybe(_obj(['sha256'], sha256=_TEXT)), explainer=_TEXT, explain=_obj(max_evals=_int(1, 10**6), masker=_TEXT),

@@ -40,7 +40,9 @@ from .report import curve_sections, decision_section, html_report, model_section
 from .shap_heat import check_masker
 from .samples import elpv_samples, samples
 from .show import grid, png, show_part
-from .patch_train import fit_patches, patch_folds, photo_size
+from .patch_input import photo_size
+from .patch_train import fit_patches, patch_folds
+from .tiles import tiled_size
 from .split import split
 from .synth import synth_folder
 from .track import TrackEpochs, track_history, track_result, tracking
@@ -143,19 +145,28 @@ def train_patch(
     bar=True,    # Show progress?
     record=None, # CSV file for the losses
     tr=None,     # From tracking
-    **kwargs,    # To fit_patches: size, weight, steps, backbone, weights
+    tiles=(1, 1),# To fit_patches
+    **kwargs,    # To fit_patches: size, weight, steps, backbone, weights, turned
 ):               # A PatchLearner
     "Split and fit patches; no validation part, since each photo is judged by a head that has not seen it."
     t = split(t, test, 0., seed)
     if bar: print(_parts(t), flush=True)
     _check(t)
-    kwargs['size'] = kwargs.get('size') or photo_size(t)
-    if bar: print('input {} x {} px (height x width)'.format(*np.broadcast_to(kwargs['size'], 2)), flush=True)
+    size = kwargs['size'] = kwargs.get('size') or photo_size(t)
+    if bar: print(_input_text(size, tiles), flush=True)
     if bar: print(cache_text(kwargs.get('cache_dir'), kwargs.get('cache_gb', 4.), (t.split != 'test').sum()), flush=True)
-    learn = fit_patches(t, seed=seed, bar=bar, **kwargs)
+    learn = fit_patches(t, seed=seed, bar=bar, tiles=tiles, **kwargs)
+    if bar and learn.recipe['turned']: print(f"parts lie at any angle: learned from {learn.recipe['turned']} turned copies too", flush=True)
     if record: learn.history.to_csv(record, index=False)
     if tr: track_history(tr, learn.history)
     return learn
+
+def _input_text(size, tiles):
+    "One line on what the network gets."
+    side = lambda s: '{} x {} px'.format(*np.broadcast_to(s, 2))
+    if tiles == 'auto': return f'input {side(size)} (height x width), or as many tiles of this size as help'
+    if tuple(tiles) == (1, 1): return f'input {side(size)} (height x width)'
+    return f'input {side(tiled_size(size, tiles))} (height x width), in {tiles[0]} x {tiles[1]} tiles of {side(size)}'
 
 # %% ../nbs/17_recipe.ipynb #61674507
 def train_learner(

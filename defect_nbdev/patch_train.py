@@ -23,7 +23,7 @@ from .frozen_engine import raw_engine
 from .guard import UserError
 from .metrics import fold_summary, image_metrics
 from .outline import MIN_AREA, OUTLINED, erosion, fit_outline, leave_outline, outlined_heat
-from .patch_input import ALIGNED, ENOUGH, alignment, photo_size, tilings, with_turns
+from .patch_input import ENOUGH, at_any_angle, photo_size, tilings, with_turns
 from .patches import PatchNet, by_border, hottest, patch_heat, patch_net, verdict_features
 from .split import kfold, together
 from .tiles import tiled_size
@@ -322,7 +322,7 @@ def fit_patches(
     cache_gb=4.,        # Its budget, 10^9 bytes
     cache_dir=None,     # Folder in which features outlive the training; None: in memory
     tiles=(1, 1),       # (rows, columns) of tiles in which a photo is looked at; 'auto': fit_best_tiles
-    turned=None,        # Learn from turned copies too? None: where parts are not aligned
+    turned=None,        # Learn from turned copies too? None: if at_any_angle
     bar=True,           # Show progress?
     **kwargs,           # To PatchNet: layers, whole, fine, dims, folds, bank, hidden, border
 )->PatchLearner:
@@ -336,7 +336,7 @@ def fit_patches(
     net = patch_net(backbone, weights, folds=k, tiles=tiles, **kwargs)
     size = store.size if store and not size else tiled_size(size or photo_size(use), tiles)
     store = store.use(net, size) if store else RawPatches(net, size, cache_gb, cache_dir, progress=bar)
-    if turned is None: turned = alignment(use) < ALIGNED
+    if turned is None: turned = at_any_angle(use)
     rows = with_turns(use.assign(fold=fold), size, ENOUGH if turned else 0, seed)
     n_made = max(8, min(int(.4*steps), 3*int((~y).sum()))) if net.fine_at is not None else 0      # synthetic defects; few good photos need few
     store.hurry(len(rows) + n_made)

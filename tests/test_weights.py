@@ -37,7 +37,7 @@ def test_from_stick_to_verdict(defect, resnet, kept, no_network, washer, tmp_pat
     assert 'added' in line and str(file) in line and sha256(file)[:8] in line
     for method, more in (('patch', []), ('adacos', ['--epochs', 1]), ('vgg16-gap', ['--epochs', 1])):
         out = tmp_path/method
-        r = defect('train', washer, '-o', out, '--method', method, '--backbone', 'resnet18', '--size', 64, *more)
+        r = defect('train', washer, '-o', out, '--method', method, '--backbone', 'resnet18', '--size', 64, '--no-export', *more)
         assert r.returncode == 0, r.stderr
         assert json.loads((out/'bundle/model.json').read_text())['frozen'] is None
     photo = next((washer/'test/spot').iterdir())

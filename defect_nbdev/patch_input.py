@@ -54,7 +54,7 @@ SHAPE, DETAIL = .05, .4      # Mean correlations of two good photos: from SHAPE 
 def alignment(
     t,       # Samples table
     side=48, # Px to which photos are made small
-    n=64,    # At most so many good photos are asked
+    n=32,    # At most so many good photos are asked
 )->tuple:    # Shape and detail, mean correlations, about 0 .. 1; 1 for fewer than two photos
     "How alike good photos are, place by place."
     good = t.path[(t.label == 'good') & (t.split != 'test')].tolist()

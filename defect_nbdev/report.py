@@ -168,7 +168,7 @@ def model_section(
 )->dict:
     "What made the verdicts, so that it can be made again."
     r, d = info['recipe'], info['data']
-    return dict(network=f"{info['net']['backbone']}, {info['net'].get('head', 'gap')}, input {info['size']}", heatmap=info['explainer'], training=info['stopped'], settings=', '.join(f'{k} {v}' for k, v in r.items()),
+    return dict(network=f"{info['net']['backbone']}, {info['net'].get('head', 'gap')}, input {info['size']}{_tiles_text(info)}", heatmap=info['explainer'], training=info['stopped'], settings=', '.join(f'{k} {v}' for k, v in r.items()),
         data=f"{len(d['seen'])} photos, fingerprint {d['fingerprint'][:16]}", weights=f"SHA-256 {info['weights_sha256'][:16]}", temperature=f"{info['temperature']:.3g}", boxes=', '.join(f'{k} {v}' for k, v in info['boxes'].items()),
         versions=', '.join(f'{k} {v}' for k, v in info['versions'].items()))
 
@@ -181,6 +181,10 @@ def curve_sections(
     if not 0 < np.sum(y) < len(y): return []
     return [('Curves', (png(roc_pr_figure(y, p)), 'ROC curve and precision-recall curve of these parts; the threshold is a point on each.')),
             ('Calibration', (png(reliability_figure(y, p, temperature)), 'Share of anomalies among parts of about one probability; on the dotted line a probability means what it says. ECE is the mean gap.'))]
+
+def _tiles_text(info):
+    rows, cols = info['net'].get('tiles', (1, 1))
+    return '' if (rows, cols) == (1, 1) else f' in {rows} x {cols} tiles'
 
 # %% ../nbs/16a_report.ipynb #8e05e656
 def training_section(

@@ -1,6 +1,6 @@
-import contextlib, io, os, subprocess, sys
+import contextlib, io, json, os, subprocess, sys
 from pathlib import Path
-import pytest
+import pandas as pd, pytest
 
 ROOT = Path(__file__).parent.parent
 os.environ['DEFECT_WEIGHTS'] = str(ROOT/'.cache/no-weights')      # what this machine has is none of the tests' business
@@ -44,3 +44,11 @@ def refused(r, *words):
     lines = [l for l in r.stderr.splitlines() if l.strip()]
     assert len(lines) == 1 and lines[0].startswith('defect: '), r.stderr
     for w in words: assert w in lines[0], (w, lines[0])
+
+def same_answers(a, b):
+    "Rows in the same order with the same verdicts and boxes; batches of another size may change the last digits of a probability."
+    one, two = [pd.read_csv(f/'predictions.csv') for f in (a, b)]
+    pd.testing.assert_frame_equal(one, two, rtol=1e-3, atol=1e-4)
+    one, two = [json.loads((f/'coco.json').read_text()) for f in (a, b)]
+    assert one['images'] == two['images']
+    assert [o['bbox'] for o in one['annotations']] == [o['bbox'] for o in two['annotations']]

@@ -1,7 +1,8 @@
 "Workers of Ray: the rows of one process, also when a worker is killed in the middle."
-import json, os, re, shutil, signal, subprocess, sys, time
+import os, re, shutil, signal, subprocess, sys, time
 from pathlib import Path
-import pandas as pd, pytest
+import pytest
+from conftest import same_answers
 from PIL import Image
 
 ray = pytest.importorskip('ray')
@@ -16,14 +17,6 @@ def large(tmp_path_factory, washer):
         else: (d/f'{i:03}.png').hardlink_to(d/f'{i % 4:03}.png')
     (d/'017.png').unlink(); (d/'017.png').write_text('no photo')
     return d
-
-def same_answers(a, b):
-    "Rows in the same order with the same verdicts and boxes; batches of another size may change the last digits of a probability."
-    one, two = [pd.read_csv(f/'predictions.csv') for f in (a, b)]
-    pd.testing.assert_frame_equal(one, two, rtol=1e-3, atol=1e-4)
-    one, two = [json.loads((f/'coco.json').read_text()) for f in (a, b)]
-    assert one['images'] == two['images']
-    assert [o['bbox'] for o in one['annotations']] == [o['bbox'] for o in two['annotations']]
 
 def workers(): return {int(p.name) for p in Path('/proc').iterdir() if p.name.isdigit() and re.match(rb'ray::MapWorker.*\.submit', _title(p))}
 def _title(p):

@@ -2,7 +2,7 @@
 import json, os, random, shutil, signal, subprocess, sys, time
 from pathlib import Path
 import pandas as pd, pytest
-from conftest import refused
+from conftest import refused, same_answers
 from PIL import Image
 from defect_nbdev.synth import synth_part
 
@@ -24,9 +24,6 @@ def whole(defect, run, photos, tmp_path_factory):
     assert r.returncode == 1, r.stderr
     return out
 
-def same(a, b):
-    for f in ('predictions.csv', 'coco.json'): assert (a/f).read_bytes() == (b/f).read_bytes()
-
 def test_rows(whole, photos):
     t = pd.read_csv(whole/'predictions.csv', keep_default_na=False); m = json.loads((whole/'manifest.json').read_text()); p = pd.read_parquet(whole/'parts')
     assert len(t) == len(p) == 61 == m['seen'] and t.path.is_unique and m['failed'] == 2 and m['done'] == 59 and m['skipped'] == 1
@@ -42,7 +39,7 @@ def test_kill_and_resume(run, photos, whole, tmp_path):
             time.sleep(.05)
         time.sleep(rnd.uniform(0, .5)); p.send_signal(signal.SIGKILL); p.wait()
     r = subprocess.run([EXE, 'predict', run, photos, '-o', out, '--resume'], capture_output=True, text=True); assert r.returncode == 1, r.stderr
-    same(out, whole); assert not [f for f in out.rglob('.*') if f.name != '.lock']           # no half-written files
+    same_answers(out, whole); assert not [f for f in out.rglob('.*') if f.name != '.lock']           # no half-written files
 
 def test_second_run_and_changed_model(defect, run, photos, whole, tmp_path):
     refused(defect('predict', run, photos, '-o', whole), 'finished', '--force')
@@ -51,7 +48,7 @@ def test_second_run_and_changed_model(defect, run, photos, whole, tmp_path):
     refused(defect('predict', run, photos, '-o', out, '--resume', '--threshold', .9), 'other thresholds')
     other = tmp_path/'model'; shutil.copytree(run, other); i = json.loads((other/'bundle/model.json').read_text()); i['temperature'] *= 2; (other/'bundle/model.json').write_text(json.dumps(i))
     refused(defect('predict', other, photos, '-o', out, '--resume'), 'another model')
-    assert defect('predict', run, photos, '-o', out, '--resume').returncode == 1; same(out, whole)
+    assert defect('predict', run, photos, '-o', out, '--resume').returncode == 1; same_answers(out, whole)
     (tmp_path/'mine').mkdir(); (tmp_path/'mine/thesis.tex').touch(); refused(defect('predict', run, photos, '-o', tmp_path/'mine', '--force'), 'left alone')
     refused(defect('predict', run, photos, '--resume'), 'add -o')
 
@@ -65,12 +62,12 @@ def test_force_with_a_wrong_path_keeps_the_older_run(defect, run, photos, whole,
 def test_killed_while_listing(defect, run, photos, whole, tmp_path):
     out = tmp_path/'run'; (out/'parts').mkdir(parents=True)
     for n in ('.lock', 'next.jsonl', '.next-a1b2c3d4.jsonl'): (out/n).write_text('"half')
-    assert defect('predict', run, photos, '-o', out).returncode == 1; same(out, whole); assert not [f for f in out.iterdir() if f.name.startswith(('.next', 'next'))]
+    assert defect('predict', run, photos, '-o', out).returncode == 1; same_answers(out, whole); assert not [f for f in out.iterdir() if f.name.startswith(('.next', 'next'))]
 
 def test_a_part_that_cannot_be_read(defect, run, photos, whole, tmp_path):
     out = tmp_path/'run'; shutil.copytree(whole, out); part, = (out/'parts').iterdir(); b = part.read_bytes()
     part.unlink(); part.mkdir(); refused(defect('predict', run, photos, '-o', out, '--resume'), 'cannot be read or written', '--resume')      # an error of the disk damages nothing
-    part.rmdir(); part.write_bytes(b[:-100]); assert defect('predict', run, photos, '-o', out, '--resume').returncode == 1; same(out, whole)
+    part.rmdir(); part.write_bytes(b[:-100]); assert defect('predict', run, photos, '-o', out, '--resume').returncode == 1; same_answers(out, whole)
 
 def test_ctrl_c(run, photos, whole, tmp_path):
     out = tmp_path/'run'
@@ -79,7 +76,7 @@ def test_ctrl_c(run, photos, whole, tmp_path):
     time.sleep(.4); p.send_signal(signal.SIGINT); _, err = p.communicate(timeout=60)
     if p.returncode == 1: pytest.skip('the machine was quicker than the test')
     assert p.returncode == 130 and '--resume goes on' in err and 'Traceback' not in err
-    assert subprocess.run([EXE, 'predict', run, photos, photos/'a', '-o', out, '--resume'], capture_output=True).returncode == 1; same(out, whole)
+    assert subprocess.run([EXE, 'predict', run, photos, photos/'a', '-o', out, '--resume'], capture_output=True).returncode == 1; same_answers(out, whole)
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which('mount'), reason='needs to mount a small disk')
 def test_full_disk(run, photos, tmp_path):

@@ -59,9 +59,9 @@ def _size(s):
 
 def _tiles(s):
     if s == 'auto': return s
-    v = [_count(o) for o in s.lower().split('x')]
-    if len(v) != 2 or max(v) > 8: raise argparse.ArgumentTypeError(f'{s} is not auto or ROWSxCOLUMNS of at most 8, such as 2x2')
-    return tuple(v)
+    v = s.lower().split('x')
+    if len(v) != 2 or not all(o in tuple('12345678') for o in v): raise argparse.ArgumentTypeError(f'{s} is not auto or ROWSxCOLUMNS of 1 to 8, such as 2x2')
+    return tuple(map(int, v))
 
 def _pair(v):
     if v and len(v) > 2: raise UserError('One threshold or two are understood, not more.')

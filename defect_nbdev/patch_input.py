@@ -37,7 +37,7 @@ def photo_size(
     return (SHORT_SIDE, long) if aspect > 1 else (long, SHORT_SIDE)
 
 # %% ../nbs/10c_patch_input.ipynb #44f22046
-MOST_TILES = 4     # Along a side: an input of 4 x 4 tiles takes twelve times as long as one of 384 px
+MOST_TILES = 4     # Along a side: an input of 4 x 4 tiles has twelve times the pixels of one of 384 px
 
 def tilings(
     t,    # Samples table

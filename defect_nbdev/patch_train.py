@@ -327,6 +327,7 @@ def fit_patches(
     **kwargs,           # To PatchNet: layers, whole, fine, dims, folds, bank, hidden, border
 )->PatchLearner:
     "Fit a `PatchNet` to image labels."
+    if tiles == 'auto' and store: raise UserError('tiles=\'auto\' tries inputs of several sizes, which cannot share a store: leave store away.')
     if tiles == 'auto': return fit_best_tiles(t, backbone=backbone, weights=weights, size=size, weight=weight, steps=steps, seed=seed, cache_gb=cache_gb, cache_dir=cache_dir, turned=turned, bar=bar, **kwargs)
     torch.manual_seed(seed)
     w = class_weights(weight, t.label[t.split != 'test'])
@@ -385,13 +386,15 @@ def fit_best_tiles(
     **kwargs,  # To fit_patches
 )->PatchLearner:
     "Fit with more and more tiles, as long as the out-of-fold loss falls."
-    size, tried, best = size or photo_size(t), {}, None
+    size = size or photo_size(t)
+    tried, best, lowest = {}, None, np.inf
     for rows, cols in tilings(t, size):
         learn = fit_patches(t, size=size, tiles=(rows, cols), bar=bar, **kwargs)
-        loss = tried[f'{rows}x{cols}'] = round(oof_loss(learn), 4)
+        loss = oof_loss(learn)
+        tried[f'{rows}x{cols}'] = round(loss, 4)
         if bar: print(f'tiles {rows} x {cols}: loss {loss:.3f} on training photos, each judged by a head that had not seen it', flush=True)
-        if best and loss >= oof_loss(best): break
-        best = learn
+        if loss >= lowest: break
+        best, lowest = learn, loss
     best.recipe['tiles_tried'] = tried
     return best
 

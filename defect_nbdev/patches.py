@@ -144,16 +144,16 @@ def raw(self:PatchNet,
     if apart and len(x) > 1: return [torch.cat(r) for r in zip(*map(self.raw, x.split(1)))]   # faster one by one: large maps overflow the cache
     if self.tiles == (1, 1): return self._layers(x)
     tiles = cut_tiles(x, self.tiles)
-    pictures = [*tiles, shrink(x, tiles[0].shape[-2:])]
-    return self._joined([self._layers(p) for p in pictures])
+    maps = self._joined([self._layers(t) for t in tiles])
+    if not self.whole_at: return maps
+    *_, whole = self._layers(shrink(x, tiles[0].shape[-2:]))
+    return [*maps, whole]
 
 @patch
-def _joined(self:PatchNet, outputs):
-    "Outputs of all tiles, and of the small photo, as those of one photo."
-    *tiles, small = outputs
+def _joined(self:PatchNet, tiles):
+    "Maps of all tiles as those of one photo."
     strides = [STRIDE]*len(self.at) + [FINE_STRIDE]*(self.fine_at is not None)
-    maps = [join_tiles(m, self.tiles, s) for m, s in zip(zip(*tiles), strides)]
-    return maps + small[len(strides):]
+    return [join_tiles(m, self.tiles, s) for m, s in zip(zip(*tiles), strides)]
 
 # %% ../nbs/08a_patches.ipynb #6c7d7efd
 @patch

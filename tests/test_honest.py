@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np, pandas as pd, pytest
 from PIL import Image
 
-METHODS = dict(gap=['--method', 'vgg16-gap', '--epochs', 2, '--size', 96], patch=['--method', 'patch', '--size', 96], adacos=['--method', 'adacos', '--backbone', 'vgg16', '--size', 96, '--epochs', 2])
+METHODS = dict(gap=['--method', 'vgg16-gap', '--epochs', 2, '--size', 64], patch=['--method', 'patch', '--size', 64], adacos=['--method', 'adacos', '--backbone', 'vgg16', '--size', 64, '--epochs', 2])
 
 def what_was_learned(run):
     i = json.loads((run/'bundle/model.json').read_text())

@@ -108,7 +108,7 @@ def test_watch(run, photos, tmp_path):
 
 def test_watch_stops_in_the_middle_of_a_backlog(run, photos, tmp_path):
     inbox, out = tmp_path/'inbox', tmp_path/'out'; inbox.mkdir()
-    for i in range(20): Image.open(photos/'a/000.png').resize((2500, 2500)).save(inbox/f'{i:02}.png')
+    for i in range(20): Image.open(photos/'a/000.png').resize((2500, 2500)).save(inbox/f'{i:02}.png', compress_level=1)
     p = subprocess.Popen([EXE, 'watch', run, inbox, '-o', out, '--settle', '.1'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
     p.stdout.readline(); p.send_signal(signal.SIGINT); _, err = p.communicate(timeout=60); n = len(pd.read_csv(out/'verdicts.csv'))
     assert p.returncode == 0 and 'Traceback' not in err and 1 <= n < 20

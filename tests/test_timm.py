@@ -24,19 +24,27 @@ def no_network(monkeypatch, tmp_path):
     for n in ('getaddrinfo', 'create_connection'): monkeypatch.setattr(socket, n, refuse)
     monkeypatch.setattr(constants, 'HF_HUB_CACHE', str(tmp_path/'hub'))
 
+@pytest.fixture(scope='module')
+def learned(defect, file, washer, tmp_path_factory):
+    "Runs of two methods, with one prediction each, made while the file of weights was still there."
+    out = tmp_path_factory.mktemp('learned')
+    mine = shutil.copy(file, out/'mine.safetensors')
+    said = {}
+    for method, more in (('patch', []), ('vgg16-gap', ['--epochs', 1, '--no-export'])):
+        r = defect('train', washer, '-o', out/method, '--method', method, '--backbone', f'timm:{NAME}', '--weights', mine, '--size', 96, *more)
+        assert r.returncode == 0, r.stderr
+        said[method] = defect('predict', out/method, next((washer/'test/spot').iterdir())).stdout
+    mine.unlink()
+    return out, said
+
 @pytest.mark.parametrize('method', ['patch', 'vgg16-gap'])
-def test_from_file_to_verdict(defect, file, washer, tmp_path, no_network, method):
-    mine = shutil.copy(file, tmp_path/'mine.safetensors')
-    more = ['--epochs', 1] if method != 'patch' else []
-    r = defect('train', washer, '-o', tmp_path/'run', '--method', method, '--backbone', f'timm:{NAME}', '--weights', mine, '--size', 96, *more)
-    assert r.returncode == 0, r.stderr
-    info = json.loads((tmp_path/'run/bundle/model.json').read_text())
+def test_from_file_to_verdict(defect, learned, washer, no_network, method):
+    out, said = learned
+    info = json.loads((out/method/'bundle/model.json').read_text())
     assert info['net']['backbone'] == f'timm:{NAME}' and info['frozen'] is None
     if method == 'patch': assert info['net']['layers'] == ['stride8', 'stride16']
     photo = next((washer/'test/spot').iterdir())
-    before = defect('predict', tmp_path/'run', photo).stdout
-    (tmp_path/'mine.safetensors').unlink()
-    assert defect('predict', tmp_path/'run', photo).stdout == before and before.startswith(('PASS', 'FAIL'))
+    assert defect('predict', out/method, photo).stdout == said[method] and said[method].startswith(('PASS', 'FAIL'))
 
 def test_what_is_refused(defect, file, washer, tmp_path, no_network):
     def train(name, *more): return defect('train', washer, '-o', tmp_path/'run', '--size', 96, '--backbone', name, *more)
@@ -48,17 +56,16 @@ def test_what_is_refused(defect, file, washer, tmp_path, no_network):
     refused(train('timm:resnet18', '--weights', file), 'does not fit')
     assert not (tmp_path/'run').exists()
 
-def test_without_timm(defect, file, washer, tmp_path, monkeypatch):
-    r = defect('train', washer, '-o', tmp_path/'run', '--size', 96, '--backbone', f'timm:{NAME}', '--weights', file)
-    assert r.returncode == 0, r.stderr
+def test_without_timm(defect, learned, washer, tmp_path, monkeypatch):
+    run = learned[0]/'patch'
     monkeypatch.setitem(sys.modules, 'timm', None)
     photo = next((washer/'test/spot').iterdir())
-    assert defect('predict', tmp_path/'run', photo).returncode == 0                     # the export needs no timm
-    refused(defect('predict', tmp_path/'run', photo, '--backend', 'torch'), "pip install 'defect_nbdev[timm]'")
+    assert defect('predict', run, photo).returncode == 0                     # the export needs no timm
+    refused(defect('predict', run, photo, '--backend', 'torch'), "pip install 'defect_nbdev[timm]'")
     refused(defect('train', washer, '-o', tmp_path/'other', '--backbone', f'timm:{NAME}'), "pip install 'defect_nbdev[timm]'")
 
-def test_a_hostile_name_asks_no_server(defect, file, washer, tmp_path, no_network):
-    assert defect('train', washer, '-o', tmp_path/'run', '--size', 96, '--backbone', f'timm:{NAME}', '--weights', file).returncode == 0
+def test_a_hostile_name_asks_no_server(defect, learned, washer, tmp_path, no_network):
+    shutil.copytree(learned[0]/'patch', tmp_path/'run')
     path = tmp_path/'run/bundle/model.json'
     info = json.loads(path.read_text())
     info['net']['backbone'] = 'timm:hf-hub:someone/network'

@@ -53,7 +53,7 @@ def test_models_of_shipped_weights_stay_as_they_are(defect, run, kept, washer, t
     w = {k: v for k, v in torchvision.models.vgg16().state_dict().items() if k.startswith('features.')}
     assert defect('weights', 'add', stick(tmp_path, w, 'vgg16')).returncode == 0
     assert defect('predict', run, photo).stdout == before
-    common = '--method', 'vgg16-gap', '--epochs', 1, '--size', 64
+    common = '--method', 'vgg16-gap', '--epochs', 1, '--size', 64, '--no-export'
     for name, more, frozen in (('added', [], False), ('shipped', ['--weights', 'shipped'], True)):
         r = defect('train', washer, '-o', tmp_path/name, *common, *more)
         assert r.returncode == 0, r.stderr

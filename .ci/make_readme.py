@@ -22,7 +22,7 @@ for c in nb.cells:
 md, _ = MarkdownExporter().from_notebook_node(nb)
 md = re.sub(r'^```\n+```\n', '', md, flags=re.M)             # cells with `echo: false` show only what they print
 md = re.sub(r'^> ', '', md, count=1, flags=re.M)
-md = re.sub(r'(\]\(|src=")(images/|case_studies/|how_to/|explanation/|\d+\w*\.ipynb)', r'\1nbs/\2', md)
+md = re.sub(r'(\]\(|src=")(\w+/[\w/]+\.(?:ipynb|jpg|png))', r'\1nbs/\2', md)
 md = re.sub(r'\n{3,}', '\n\n', '<!-- Made from nbs/index.ipynb by .ci/make_readme.py; edit the notebook. -->\n\n' + md.strip() + '\n')
 if '--check' in sys.argv: sys.exit(0 if (root/'README.md').read_text() == md else 'README.md is older than nbs/index.ipynb: run make readme.')
 (root/'README.md').write_text(md)

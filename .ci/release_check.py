@@ -38,20 +38,20 @@ NEEDS = dict(gradcam=['pytorch_grad_cam'], timm=['timm'], track=['tensorboard', 
 
 def tries(at, extras):
     "Import everything, from a folder that is not the checkout."
-    code = ''.join(f'import {m}; ' for e in extras for m in NEEDS[e]) + 'import warnings; warnings.filterwarnings("ignore"); import defect_nbdev.all, defect_nbdev.recipe, defect_nbdev.cli, importlib.metadata as m; print(m.version("fastai"), m.version("torch"))'
+    code = ''.join(f'import {m}; ' for e in extras for m in NEEDS[e]) + 'import warnings; warnings.filterwarnings("ignore"); import defect_nbdev.all, defect_nbdev.runs.recipe, defect_nbdev.cli.program, importlib.metadata as m; print(m.version("fastai"), m.version("torch"))'
     return sh(at/'python', '-c', code, cwd=at.parent).split()
 
 def offline(at, d):
     "Learn and judge without a network."
     cut = next((c for c in (['unshare', '-rn'], ['sudo', '-n', 'unshare', '-n']) if shutil.which(c[0]) and not subprocess.run([*c, 'true'], capture_output=True).returncode), None)
     if not cut: sys.exit('The network cannot be cut off here (unshare is not allowed): run this where it is.')
-    sh(at/'python', '-c', f'from defect_nbdev.synth import synth_folder; synth_folder({str(d/"parts")!r}, 24, 16, size=96)', cwd=d)
+    sh(at/'python', '-c', f'from defect_nbdev.data.synth import synth_folder; synth_folder({str(d/"parts")!r}, 24, 16, size=96)', cwd=d)
     sh(*cut, at/'defect', 'train', d/'parts', '-o', d/'run', '--method', 'vgg16-gap', '--epochs', 1, '--size', 64, cwd=d); out = sh(*cut, at/'defect', 'predict', d/'run', d/'parts/test', '-o', d/'out', cwd=d)
     said('learned and judged without a network', out.strip().splitlines()[-1].split('->')[0].strip())
 
 def only_inspects(wheel, d):
     "Empty environments with the short lists of packages: predict and watch in both, the page in the second."
-    sh(BIN/'python', '-c', f'from defect_nbdev.synth import synth_folder; synth_folder({str(d/"washer")!r}, 24, 16, size=128)')
+    sh(BIN/'python', '-c', f'from defect_nbdev.data.synth import synth_folder; synth_folder({str(d/"washer")!r}, 24, 16, size=128)')
     out = sh(BIN/'defect', 'train', d/'washer', '-o', d/'trained', '--size', 96)
     if 'exported to ONNX in' not in out: sys.exit(f'training left no export:\n{out}')
     for file in ('requirements-inspect.txt', 'requirements-inspect-app.txt'):

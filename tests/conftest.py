@@ -15,7 +15,7 @@ def program():
 @pytest.fixture(scope='session')
 def defect():
     "The same without a new process, which would import torch and fastai each time."
-    from defect_nbdev.cli import main
+    from defect_nbdev.cli.program import main
     def run(*args):
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -27,7 +27,7 @@ def defect():
 @pytest.fixture(scope='session')
 def washer(tmp_path_factory):
     "A drawn category in MVTec AD's layout."
-    from defect_nbdev.synth import synth_folder
+    from defect_nbdev.data.synth import synth_folder
     return synth_folder(tmp_path_factory.mktemp('data')/'washer', 24, 16, size=128)
 
 @pytest.fixture(scope='session')

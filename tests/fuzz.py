@@ -51,8 +51,8 @@ def scribble(o, r):
         at[k] = values(r); return o
 
 def try_bundle(r, run, image, d):
-    from defect_nbdev.guard import UserError
-    from defect_nbdev.inspector import Inspector
+    from defect_nbdev.core.errors import UserError
+    from defect_nbdev.deploy.inspector import Inspector
     b = d/'bundle'; shutil.rmtree(b, ignore_errors=True); shutil.copytree(run/'bundle', b, ignore=shutil.ignore_patterns('exports'))
     f, how = (b/'model.json', r.randrange(3)) if r.random() < .7 else (b/'model.safetensors', 3)
     if how == 0: f.write_text(json.dumps(scribble(json.loads(f.read_text()), r)))
@@ -67,7 +67,7 @@ def work(kind, seeds, run, photos, d, at, said):
     "In a process of its own: `at` tells which seed it is at and since when."
     import warnings; warnings.simplefilter('ignore')
     import torch; torch.set_num_threads(1)
-    from defect_nbdev.inspector import Inspector
+    from defect_nbdev.deploy.inspector import Inspector
     inspector = Inspector(run) if kind == 'photo' else None; os.chdir(d)
     for s in seeds:
         at[0], at[1] = s, time.time(); r = random.Random(f'{kind}{s}')
@@ -92,7 +92,7 @@ def fuzz(kind, n, run, photos, d):
 
 def main():
     a = argparse.ArgumentParser(description=__doc__.splitlines()[0]); a.add_argument('run', type=Path); a.add_argument('photos', type=Path); a.add_argument('-n', type=int, default=5000); a.add_argument('-o', '--out', type=Path); a = a.parse_args()
-    from defect_nbdev.images import find_images
+    from defect_nbdev.data.images import find_images
     photos = [Path(p).resolve() for p in find_images(a.photos)]; result = dict(n=a.n, versions={p: version(p) for p in ('pillow', 'torch', 'safetensors')}, python=platform.python_version())
     with tempfile.TemporaryDirectory() as outer:
         d = Path(outer)/'work'; d.mkdir()

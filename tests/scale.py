@@ -9,9 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 import pandas as pd
 from PIL import Image, ImageDraw
-from defect_nbdev.guard import new_file
-from defect_nbdev.samples import elpv_samples
-from defect_nbdev.synth import synth_folder
+from defect_nbdev.core.files import new_file
+from defect_nbdev.data.samples import elpv_samples
+from defect_nbdev.data.synth import synth_folder
 
 EXE, ENV = Path(sys.executable).parent/'defect', os.environ | dict(PYTHONWARNINGS='ignore')
 

@@ -10,7 +10,7 @@ CAMERA = ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'
 
 @pytest.fixture(scope='module')
 def address(run, tmp_path_factory):
-    from defect_nbdev.app import served
+    from defect_nbdev.app.page import served
     store = tmp_path_factory.mktemp('store')/'feedback.sqlite'
     with served(run, store=store, files=8, mb=1) as url: yield url, store
 
@@ -52,7 +52,7 @@ def test_files_and_corrections(page, washer, address, tmp_path):
     with p.expect_download() as d: p.locator('#files a').first.click()
     d.value.save_as(tmp_path/'got.csv'); t = pd.read_csv(tmp_path/'got.csv'); assert t.verdict.tolist() == ['FAIL'] and t.path[0] == f.name
     p.click('#wrong button'); p.locator('#should label', has_text='good').click(); p.click('#keep'); until(p, '#message', 'is kept')
-    from defect_nbdev.feedback import read_feedback
+    from defect_nbdev.data.feedback import read_feedback
     r = read_feedback(address[1]).iloc[-1]; assert (r.label, r.verdict) == ('good', 'FAIL') and Path(r.path).read_bytes() == f.read_bytes()
 
 def test_errors_are_said(page, washer, tmp_path):

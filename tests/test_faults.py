@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np, pandas as pd, pytest
 from PIL import Image
 from conftest import refused
-from defect_nbdev.samples import samples
-from defect_nbdev.split import split
+from defect_nbdev.data.samples import samples
+from defect_nbdev.data.split import split
 
 def copy(washer, tmp_path):
     shutil.copytree(washer, tmp_path/'washer'); return tmp_path/'washer'
@@ -89,7 +89,7 @@ def test_interrupted_training_leaves_nothing(washer, tmp_path):
     assert not list(tmp_path.iterdir())
 
 def test_missing_extra():
-    code = "import sys; sys.modules['elpv_dataset'] = None\nfrom defect_nbdev.cli import main\nsys.exit(main(['demo']))"
+    code = "import sys; sys.modules['elpv_dataset'] = None\nfrom defect_nbdev.cli.program import main\nsys.exit(main(['demo']))"
     r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     refused(r, 'elpv_dataset', "pip install 'defect_nbdev[demo]'")
 

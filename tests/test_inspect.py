@@ -9,7 +9,7 @@ HEAVY = 'torch', 'torchvision', 'fastai', 'sklearn', 'matplotlib', 'fastprogress
 NO_GPU = {**os.environ, 'CUDA_VISIBLE_DEVICES': '-1'}
 PROGRAM = '''
 import sys
-from defect_nbdev.cli import main
+from defect_nbdev.cli.program import main
 code = main(sys.argv[2:])
 print('imported:', *sorted(set(sys.argv[1].split(',')) & set(sys.modules)))
 sys.exit(code)
@@ -17,7 +17,7 @@ sys.exit(code)
 PAGE = '''
 import sys
 sys.modules |= dict.fromkeys(sys.argv[1].split(','))          # whatever asks for one of these fails
-from defect_nbdev.app import Page, build
+from defect_nbdev.app.page import Page, build
 page = Page(sys.argv[2])
 vs = page.inspect([sys.argv[3]])
 print(page.inspector.backend, vs[0].label, page.show(vs, 0, 0., 0., .75)[0][1].size, page.listing(vs, .5, .5, ['FAIL', 'PASS'])[2])

@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 import pandas as pd
 import pytest
-from defect_nbdev.outline import OUTLINED
+from defect_nbdev.explain.outline import OUTLINED
 
 FILES = {'bundle', 'predictions.csv', 'coco.json', 'contact_sheet.png', 'history.csv', 'confusion.png', 'metrics.json', 'report.html'}
 
@@ -44,7 +44,7 @@ def test_other_layouts(layout, request, defect, tmp_path):
 
 def test_elpv(defect, monkeypatch, tmp_path):
     "The demo; with photos and an export of full size it runs in .ci/run."
-    from defect_nbdev import recipe
+    from defect_nbdev.runs import recipe
     monkeypatch.setattr(recipe, 'demo', partial(recipe.demo, washers=18, size=96, export=False))
     out = tmp_path/'demo'
     t = check(defect('demo', '-o', out, '-n', 40), out, {'washers'})

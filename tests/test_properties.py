@@ -6,13 +6,13 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 from torch.nn import functional as F
-from defect_nbdev.boxes import find_boxes, find_mask
-from defect_nbdev.feedback import add_feedback, latest, read_feedback
-from defect_nbdev.guard import UserError
-from defect_nbdev.images import read_image, squish, to_array
-from defect_nbdev.metrics import image_metrics
-from defect_nbdev.samples import COLUMNS, samples
-from defect_nbdev.winograd import Conv3x3
+from defect_nbdev.explain.boxes import find_boxes, find_mask
+from defect_nbdev.data.feedback import add_feedback, latest, read_feedback
+from defect_nbdev.core.errors import UserError
+from defect_nbdev.data.images import read_image, squish, to_array
+from defect_nbdev.metrics.verdicts import image_metrics
+from defect_nbdev.data.samples import COLUMNS, samples
+from defect_nbdev.models.conv3x3 import Conv3x3
 
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -6,7 +6,10 @@ from conftest import ROOT
 from fastcore.docments import docments
 
 NBS = sorted(p for p in (ROOT/'nbs').rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts)
-MODULES = sorted(p for p in (ROOT/'defect_nbdev').glob('*.py') if not p.name.startswith('_'))
+PACKAGE = ROOT/'defect_nbdev'
+MODULES = sorted(p for p in PACKAGE.rglob('*.py') if not p.name.startswith('_'))
+
+def dotted(py): return '.'.join(py.relative_to(PACKAGE).with_suffix('').parts)
 
 @pytest.mark.parametrize('nb', NBS, ids=lambda p: p.stem)
 def test_notebook_is_tidy(nb):
@@ -17,19 +20,19 @@ def test_notebook_is_tidy(nb):
     for bad in ('/home/', '/root/', '/work/', '/Users/', '/tmp/', 'site-packages', 'Warning', 'Traceback'): assert bad not in out, bad
 
 def test_program_starts_without_torch():
-    code = "import sys, defect_nbdev.cli; heavy = {'torch', 'fastai', 'pandas', 'matplotlib', 'numpy'} & set(sys.modules); sys.exit(str(heavy) if heavy else 0)"
+    code = "import sys, defect_nbdev.cli.program; heavy = {'torch', 'fastai', 'pandas', 'matplotlib', 'numpy'} & set(sys.modules); sys.exit(str(heavy) if heavy else 0)"
     r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert r.returncode == 0, r.stderr
 
-@pytest.mark.parametrize('py', MODULES, ids=lambda p: p.stem)
+@pytest.mark.parametrize('py', MODULES, ids=dotted)
 def test_public_names_are_documented(py):
     for n in ast.parse(py.read_text()).body:
         if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not n.name.startswith('_'): assert ast.get_docstring(n), n.name
 
-@pytest.mark.parametrize('py', MODULES, ids=lambda p: p.stem)
+@pytest.mark.parametrize('py', MODULES, ids=dotted)
 def test_parameters_are_documented(py):
     "Each parameter of a public name has its comment; where a method's own are handed on, **kwargs says to whom."
-    m = importlib.import_module(f'defect_nbdev.{py.stem}'); own = [o for o in (getattr(m, n) for n in getattr(m, '__all__', [])) if inspect.isroutine(o) or inspect.isclass(o)]
+    m = importlib.import_module(f'defect_nbdev.{dotted(py)}'); own = [o for o in (getattr(m, n) for n in getattr(m, '__all__', [])) if inspect.isroutine(o) or inspect.isclass(o)]
     for o in own:
         f = o.__init__ if inspect.isclass(o) else o
         if getattr(o, '__module__', '') != m.__name__ or not inspect.isfunction(inspect.unwrap(f)) or inspect.unwrap(f).__qualname__ not in (o.__name__, f'{o.__name__}.__init__') or f.__code__.co_filename.startswith('<'): continue       # a dataclass writes its own
@@ -37,17 +40,23 @@ def test_parameters_are_documented(py):
         for n, p in kinds.items():
             if n != 'self' and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD): assert said[n]['docment'], f'{o.__name__}({n})'
 
-ROOMS = [{'guard', 'progress'}, {'weights', 'images', 'sources', 'place', 'samples', 'split', 'feedback', 'synth', 'synthetic', 'heat', 'boxes'}, {'data', 'winograd', 'lite0', 'timm_backbone', 'model', 'tiles', 'patches', 'frozen_engine', 'metric', 'import_weights', 'metrics', 'pixel_metrics', 'box_metrics', 'outcome', 'overlay', 'show', 'check'}, {'train', 'patch_train', 'metric_train', 'track', 'shap_heat', 'distributed', 'cache', 'patch_input', 'outline', 'explain', 'graph', 'faithfulness', 'decide', 'contract', 'bundle_info', 'bundle', 'backend', 'net_engine'}, {'inspector', 'localise'}, {'batch', 'run', 'cluster', 'watch', 'compare', 'figures', 'report', 'embedding', 'export', 'benchmark', 'desk', 'app'}, {'recipe'}, {'cli', 'all'}]
+WINGS = 'core <- data <- models <- explain <- metrics <- train <- deploy <- { batch, report, study } <- { runs, app } <- cli <- all'
 
-def test_imports_point_down():
-    "A room imports rooms below it, or a module of its own room that comes earlier in the notebooks' order."
-    floor = {m: i for i, r in enumerate(ROOMS) for m in r}
-    number = {re.sub(r"^\d+[a-z]?_", '', p.stem): i for i, p in enumerate(NBS) if p.parent.name == 'nbs'}
-    assert {p.stem for p in MODULES} == set(floor)
+def test_imports_point_left():
+    "A wing imports wings to its left, or an earlier module of its own; wings in one pair of braces do not import each other."
+    floor = {w: i for i, ws in enumerate(WINGS.split(' <- ')) for w in re.findall(r'\w+', ws)}
+    place = {}
+    for nb in (ROOT/'nbs').rglob('*.ipynb'):
+        name, wing = re.sub(r'^\d+_', '', nb.stem), nb.parent.name
+        if wing in floor: place[f'{wing}.{name}'] = floor[wing], nb.stem
+        elif name in floor: place[name] = floor[name], ''
     for p in MODULES:
-        for m in re.findall(r'^\s*from defect_nbdev\.(\w+)|^\s*from \.(\w+)', p.read_text(), re.M):
-            m = m[0] or m[1]
-            assert floor[m] < floor[p.stem] or (floor[m] == floor[p.stem] and number[m] < number[p.stem]), f'{p.stem} imports {m}'
+        me = dotted(p)
+        wing = me.split('.')[0]
+        for dots, there in re.findall(r'^\s*from (\.+)(\w[\w.]*) import', p.read_text(), re.M):
+            it = f'{wing}.{there}' if dots == '.' and me != wing else there
+            earlier = it.startswith(f'{wing}.') and place[it] < place[me]
+            assert place[it][0] < place[me][0] or earlier, f'{me} imports {it}'
 
 def test_readme_is_the_index():
     r = subprocess.run([sys.executable, ROOT/'.ci/make_readme.py', '--check'], capture_output=True, text=True)
@@ -60,10 +69,10 @@ def test_changelog_knows_the_version():
 
 def test_a_prediction_imports_little():
     "What trains, draws or measures takes seconds to import; a prediction waits for none of it."
-    code = "import sys, defect_nbdev.cli, defect_nbdev.run, defect_nbdev.inspector; print(*sorted({'torchvision', 'timm', 'fastai', 'matplotlib', 'pandas', 'sklearn', 'scipy.stats', 'scipy.optimize', 'shap', 'cv2', 'onnxruntime', 'openvino', 'ray', 'gradio', 'fsspec.implementations.http'} & set(sys.modules)))"
+    code = "import sys, defect_nbdev.cli.program, defect_nbdev.batch.job, defect_nbdev.deploy.inspector; print(*sorted({'torchvision', 'timm', 'fastai', 'matplotlib', 'pandas', 'sklearn', 'scipy.stats', 'scipy.optimize', 'shap', 'cv2', 'onnxruntime', 'openvino', 'ray', 'gradio', 'fsspec.implementations.http'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout.strip() == ''
 
-EXPLAINED = {('desk', 'B106'): 'a sentence, likewise', ('benchmark', 'B404'): 'it starts itself anew', ('benchmark', 'B603'): 'to measure memory and start; a fixed list of words, no shell', ('overlay', 'B106'): 'a colour, taken for a password because its name is PASS'}
+EXPLAINED = {('rejudge', 'B106'): 'a sentence, likewise', ('benchmark', 'B404'): 'it starts itself anew', ('benchmark', 'B603'): 'to measure memory and start; a fixed list of words, no shell', ('overlay', 'B106'): 'a colour, taken for a password because its name is PASS'}
 
 def test_no_pickle_and_no_shell():
     "Bandit finds what runs code out of data; each exception stands in the list with its reason."

@@ -56,7 +56,7 @@ def test_slider_changes_the_table(visit):
     quiet(page)
 
 def test_intervals_are_those_of_the_program(visit):
-    from defect_nbdev.metrics import wilson
+    from defect_nbdev.metrics.verdicts import wilson
     page = visit('labelled.html'); found = re.findall(r'(\d+) of (\d+) [^:]*: [\d.]+ %, 95 % interval ([\d.]+) % to ([\d.]+) %', numbers(page))
     assert len(found) == 2, numbers(page)                                                                       # escape and overkill
     for k, n, a, b in found: assert [float(a)/100, float(b)/100] == pytest.approx(wilson(int(k), int(n))[1:], abs=6e-4)
@@ -96,8 +96,8 @@ def test_without_labels(visit):
 
 def test_embedding_shows_its_photos(browser, washer, tmp_path):
     import numpy as np
-    from defect_nbdev.embedding import embedding_html
-    from defect_nbdev.samples import samples
+    from defect_nbdev.report.embedding import embedding_html
+    from defect_nbdev.data.samples import samples
     t = samples(washer).assign(split='train'); angle = np.linspace(0, 6, len(t)); (tmp_path/'e.html').write_text(embedding_html(np.stack([np.cos(angle), np.sin(angle)], 1), t))
     page = browser.new_page(viewport=dict(width=700, height=520)); page.goto((tmp_path/'e.html').as_uri()); marks, photos = page.locator('svg.emb g'), page.locator('svg.emb image')
     assert marks.count() == len(t) and not any(photos.nth(i).is_visible() for i in range(len(t)))

@@ -4,7 +4,7 @@ from pathlib import Path
 import pandas as pd, pytest
 from conftest import refused, same_answers
 from PIL import Image
-from defect_nbdev.synth import synth_part
+from defect_nbdev.data.synth import synth_part
 
 EXE = Path(sys.executable).parent/'defect'
 

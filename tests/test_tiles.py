@@ -3,11 +3,11 @@ import json, shutil
 import numpy as np, pandas as pd, pytest
 from conftest import refused
 from PIL import Image
-from defect_nbdev.inspector import Inspector
+from defect_nbdev.deploy.inspector import Inspector
 
 @pytest.fixture(scope='module')
 def large(tmp_path_factory):
-    from defect_nbdev.synth import synth_folder
+    from defect_nbdev.data.synth import synth_folder
     return synth_folder(tmp_path_factory.mktemp('data')/'large', 16, 8, size=320)
 
 @pytest.fixture(scope='module')

@@ -3,7 +3,7 @@ import json, os, resource, shutil, socket, subprocess, sys
 from pathlib import Path
 import pytest, torch, torchvision
 from conftest import refused
-from defect_nbdev.guard import sha256
+from defect_nbdev.core.files import sha256
 
 def stick(folder, o, name):
     "Save as torchvision would: the hash is in the name."

@@ -34,8 +34,8 @@ def test_contents(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     for w in ('vgg16', 'efficientnet_lite0'): assert f'defect_nbdev/pretrained/{w}_imagenet_features.safetensors' in names
     assert not [n for n in names if n.startswith(('tests', 'nbs', 'weights'))]
-    modules = {p.stem for p in (ROOT/'defect_nbdev').glob('*.py')}
-    assert {Path(n).stem for n in names if n.startswith('defect_nbdev/') and n.endswith('.py')} == modules
+    modules = {p.relative_to(ROOT).as_posix() for p in (ROOT/'defect_nbdev').rglob('*.py')}
+    assert {n for n in names if n.startswith('defect_nbdev/') and n.endswith('.py')} == modules
     assert wheel.stat().st_size < 40e6
 
 def test_empty_environment_offline(wheel, washer, tmp_path):

@@ -13,8 +13,8 @@ import numpy as np, timm, torch
 from PIL import Image
 from torch import nn
 from convert_lite0 import convert, read
-from defect_nbdev.lite0 import lite0_layers
-from defect_nbdev.weights import load_shipped
+from defect_nbdev.models.lite0 import lite0_layers
+from defect_nbdev.models.weights import load_shipped
 
 MEAN, STD = 127/255, 128/255
 
@@ -121,10 +121,10 @@ def main(wheel, out=Path(__file__).parent/'lite0_parity.json'):
     right = [n for n, shows in SHOWS.items() if n in said and first(said[n]) & set(map(str.lower, shows))]
     same = [n for n, img in pics.items() if first(top(ref, square(img), shipped)) == first(said[n])]
     asked = [n for n in SHOWS if n in said]
-    r = dict(what='largest difference over largest value between timm tf_efficientnet_lite0 and defect_nbdev.lite0, the worst of all photos, each cropped to 224 x 224 and whole at 217 x 333',
+    r = dict(what='largest difference over largest value between timm tf_efficientnet_lite0 and defect_nbdev.models.lite0, the worst of all photos, each cropped to 224 x 224 and whole at 217 x 333',
              float32=dict(zip(labels, map(float, worst(whole)))), shipped_float16=dict(zip(labels, map(float, worst(shipped)))),
              photos=sorted(pics), top3=said, expected=SHOWS, top1_right=f'{len(right)} of {len(asked)}', top1_wrong=sorted(set(asked) - set(right)), top1_same_with_shipped_float16=f'{len(same)} of {len(pics)}',
-             import_seconds={'timm after torch': import_seconds('timm', ', torch'), 'torchvision after torch': import_seconds('torchvision', ', torch'), 'defect_nbdev.lite0 after torch': import_seconds('defect_nbdev.lite0', ', torch')},
+             import_seconds={'timm after torch': import_seconds('timm', ', torch'), 'torchvision after torch': import_seconds('torchvision', ', torch'), 'defect_nbdev.models.lite0 after torch': import_seconds('defect_nbdev.models.lite0', ', torch')},
              not_proven='top-1 accuracy on the validation set of ImageNet: the set is not part of this check',
              machine=platform.processor() or platform.machine(), versions=dict(torch=torch.__version__, timm=timm.__version__, python=platform.python_version()))
     Path(out).write_text(json.dumps(r, indent=1) + '\n')

@@ -39,6 +39,9 @@ class Verdict:
     box: dict = field(default_factory=dict, repr=False) # Settings of find_boxes
     error: str = ''           # Why there is no verdict
     photo: Image.Image = field(default=None, repr=False) # The photo, if it came from memory
+    truth: str = ''           # good or anomaly, where it is known
+    defect: str = ''          # Type of defect, where it is known
+    mask_path: str = ''       # File of the true mask, if there is one
 
     def __repr__(self): return f"Verdict({self.label}, p={self.p_anomaly:.3f}, {len(self.boxes)} boxes, {Path(self.path).name or 'from memory'}{', ' + self.error if self.error else ''})"
 
@@ -115,13 +118,13 @@ def _repr_png_(self:Verdict):
 def _info(model):
     "What is known of a folder, or of a learner that was just trained."
     if isinstance(model, (str, Path)): return load_info(model)
-    from defect_nbdev.deploy.net_engine import learner_info   # imports torch, which an export does not need
-    return learner_info(model)
+    from defect_nbdev.deploy.bundle import model_info   # imports torch, which an export does not need
+    return model_info(model)
 
 class Inspector:
     "Photos in, `Verdict`s out."
     def __init__(self,
-        model,          # Folder of a run or of its bundle, or a fitted DefectLearner or PatchLearner
+        model,          # Folder of a run or of its bundle, or a Fitted
         threshold=None, # Probability from which a part fails, or (pass below, fail from); None: the model's own
         bs=8,           # Photos in a batch
         device=None,    # Of PyTorch; None: the GPU if there is one

@@ -9,6 +9,7 @@ __all__ = ['NET', 'MODEL_JSON', 'problem', 'read_model_json']
 import json
 from functools import lru_cache
 from ..core.errors import UserError
+from ..train.methods import METHODS
 
 # %% ../../nbs/deploy/01_schema.ipynb #e9e003fc
 def _obj(required=(), more=True, **kw): return dict(type='object', properties=kw, required=list(required), additionalProperties=more)
@@ -20,7 +21,7 @@ def _maybe(o): return dict(anyOf=[o, dict(type='null')])
 _TEXT, _P, _FLAG = dict(type='string', maxLength=10_000), _num(0, 1), dict(type='boolean')
 _PAIR, _SHA = _list(_num(-1e9, 1e9), 2, 2), dict(type='string', pattern='^[0-9a-f]{64}$')
 
-NET = _obj(['backbone'], False, head=dict(enum=['gap', 'patch', 'metric']), backbone=_TEXT, stats=_list(_list(_num(0, 1), 3, 3), 2, 2), outputs=_int(1, 2), max_pool=_FLAG, frozen=dict(anyOf=[_int(0, 1000), dict(const='all')]),
+NET = _obj(['backbone'], False, head=dict(enum=sorted({m.head for m in METHODS.values()})), backbone=_TEXT, stats=_list(_list(_num(0, 1), 3, 3), 2, 2), outputs=_int(1, 2), max_pool=_FLAG, frozen=dict(anyOf=[_int(0, 1000), dict(const='all')]),
            layers=_list(_TEXT, 1, 8), whole=_list(_TEXT, 0, 8), fine=dict(type='string', maxLength=100), dims=_int(1, 4096), folds=_int(1, 100), bank=_int(1, 10**6), hidden=_int(1, 4096), border=_int(0, 64), tiles=_list(_int(1, 16), 2, 2), classes=_list(_TEXT, 1, 1000), dim=_int(1, 8192), grid=_int(1, 64), dropout=_num(0, 1))
 
 MODEL_JSON = dict({'$schema': 'https://json-schema.org/draft/2020-12/schema'}, **_obj('schema net size thresholds temperature validation boxes explainer weights_sha256 frozen heat_scale'.split(),

@@ -185,11 +185,10 @@ def _first(out): return out.sum()
 
 # %% ../../nbs/explain/03_heatmap.ipynb #0d875fad
 def fit_heat_scale(
-    learn,        # A fitted DefectLearner, or a PatchLearner, whose heat has a scale of its own
+    learn,        # A fitted DefectLearner
     n=200,        # At most this many parts
 )->tuple:         # None for heat that takes hundreds of passes: each part has a scale of its own
     "`heat_scale` on the validation parts, or on the training parts if there are none."
-    if hasattr(learn, 'heat_scale'): return learn.heat_scale
     if learn.explainer in SLOW: return None
     t = learn.dls.table
     t = t[t.split == ('valid' if (t.split == 'valid').any() else 'train')]

@@ -256,3 +256,14 @@ def predict(self:Inspector,
     items = list_images(source) if isinstance(source, (str, Path)) else list(source)
     vs = self.stream(items)
     return list(progress_bar(vs, len(items), progress))
+
+# %% ../../nbs/deploy/07_inspector.ipynb #745e7725
+@patch
+def judge(self:Inspector,
+    t, # Samples table
+):
+    "Yield a `Verdict` for each row, in order, with its truth, type of defect and mask."
+    for v, row in zip(self.stream(t.path), t.itertuples()):
+        v.truth, v.defect = row.label, row.defect
+        v.mask_path = getattr(row, 'mask_path', '')
+        yield v

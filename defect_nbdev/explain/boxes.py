@@ -13,32 +13,37 @@ from scipy import ndimage
 def scale_heat(
     heat,       # float [..., H, W], raw
     scale=None, # (cold, hot): values shown as 0 and 1; None: each map's own minimum and maximum
-)->np.ndarray:  # float32, 0..1; a flat map is all 0
+)->np.ndarray:  # float32, 0..1; a flat map without a scale is all 0
     "Bring raw heat to 0..1."
     h = np.asarray(heat, np.float32)
-    if not np.isfinite(h).all(): raise ValueError('The heatmap holds NaN or infinity: the weights of the model are broken.')
-    lo, hi = (h.min((-2, -1), keepdims=True), h.max((-2, -1), keepdims=True)) if scale is None else map(np.float32, scale)
-    return ((h - lo)/np.where(hi > lo, hi - lo, np.inf)).clip(0, 1)
+    if not np.isfinite(h).all():
+        raise ValueError('The heatmap holds NaN or infinity: the weights of the model are broken.')
+    if scale is None: cold, hot = h.min((-2, -1), keepdims=True), h.max((-2, -1), keepdims=True)
+    else: cold, hot = map(np.float32, scale)
+    span = np.where(hot > cold, hot - cold, np.inf)
+    return ((h - cold)/span).clip(0, 1)
 
 # %% ../../nbs/explain/04_boxes.ipynb #f62fef97
 def mask_boxes(
     mask,       # bool [H, W]
     min_area=1, # Regions of fewer pixels are dropped
-):              # int [n, 4] boxes xyxy half-open, int [H, W] region number of each pixel (box i has number ids[i]), ids
+):              # Boxes, int [n, 4] xyxy half-open; int [H, W], region of each pixel or 0; list of the boxes' regions
     "Bounding boxes of the 8-connected regions of a mask."
     lab, n = ndimage.label(np.asarray(mask, bool), np.ones((3, 3)))
     ids = list(range(1, n + 1))
     if min_area > 1:
         area = np.bincount(lab.ravel(), minlength=n + 1)
         ids = [i for i in ids if area[i] >= min_area]
-    sl = ndimage.find_objects(lab)
-    b = [(sl[i-1][1].start, sl[i-1][0].start, sl[i-1][1].stop, sl[i-1][0].stop) for i in ids]
-    return np.array(b, int).reshape(-1, 4), lab, ids
+    places, boxes = ndimage.find_objects(lab), []
+    for i in ids:
+        rows, cols = places[i-1]
+        boxes.append((cols.start, rows.start, cols.stop, rows.stop))
+    return np.array(boxes, int).reshape(-1, 4), lab, ids
 
 # %% ../../nbs/explain/04_boxes.ipynb #3c44def6
 def erode_heat(
     heat,  # float [H, W]
-    share, # Of the sides that is taken off at each end, or a pair (of the height, of the width); 0: nothing
+    share, # Share of the sides to take off at each end, or a pair (of the height, of the width); 0: nothing
 ):         # float [H, W]
     "Grey erosion by a rectangle."
     r = [round(k*s) for k, s in zip(np.broadcast_to(share, 2), np.shape(heat))]
@@ -46,12 +51,12 @@ def erode_heat(
 
 # %% ../../nbs/explain/04_boxes.ipynb #d863fed7
 def hot_mask(
-    heat,      # float [H, W], scaled
-    thr,       # Heat that a region's peak must reach
-    grow=None, # Share of its peak down to which a region reaches; None: only to thr
-    relative=0.,# Share of the hottest place that a region's peak must reach, too
-)->np.ndarray: # bool [H, W]
-    "Hot regions; cold ones, 0, never count."
+    heat,       # float [H, W], scaled
+    thr,        # Heat that a region's peak must reach
+    grow=None,  # Share of its peak down to which a region extends; None: down to thr
+    relative=0.,# Share of the photo's hottest place that a region's peak must reach, too; 0: any
+)->np.ndarray:  # bool [H, W]
+    "Hot regions; cold places, 0, never count."
     heat = np.asarray(heat)
     if relative: thr = max(thr, relative*heat.max())
     if grow is None: return (heat >= thr) & (heat > 0)
@@ -62,38 +67,44 @@ def hot_mask(
     peak = peaks[lab]
     return (peak >= thr) & (heat >= grow*peak)
 
-# %% ../../nbs/explain/04_boxes.ipynb #8e2e96f7
+# %% ../../nbs/explain/04_boxes.ipynb #43d39e86
 def _regions(heat, thr, scale, min_area, grow, erode, relative):
+    "Scaled and eroded heat, then what mask_boxes gives for its hot regions."
     h = erode_heat(scale_heat(heat, scale), erode)
     hot = hot_mask(h, thr, grow, relative)
-    return h, *mask_boxes(hot, min_area if min_area >= 1 else min_area*h.size)
+    pixels = min_area if min_area >= 1 else min_area*h.size
+    boxes, lab, ids = mask_boxes(hot, pixels)
+    return h, boxes, lab, ids
 
+# %% ../../nbs/explain/04_boxes.ipynb #8e2e96f7
 def find_boxes(
     heat,        # float [H, W], raw
-    thr=.8,      # Share of the scale from which a region is hot; the reference takes .7 to .9
-    scale=None,  # (cold, hot) as in scale_heat; None: the map's own minimum and maximum
+    thr=.8,      # Heat on the scale, 0..1, that a region's peak must reach; the reference takes .7 to .9
+    scale=None,  # (cold, hot): raw heat at 0 and 1; None: the map's own minimum and maximum
     min_area=4,  # Smallest region, px; below 1: as a share of the picture
-    grow=None,   # As in hot_mask
-    erode=0.,    # As in erode_heat
-    relative=0., # As in hot_mask
-    single=False,# One box round all hot pixels?
-):               # int [n, 4] boxes xyxy half-open; float32 [n] scores in 0..1, the mean scaled heat of each region, best first
-    "Boxes round the hot regions of a heatmap."
+    grow=None,   # Share of its peak down to which a region extends; None: down to thr
+    erode=0.,    # Share of the sides to take off at each end, or a pair (of the height, of the width); 0: nothing
+    relative=0., # Share of the photo's hottest place that a region's peak must reach, too; 0: any
+    single=False,# One box around all hot pixels?
+):               # Boxes, int [n, 4] xyxy half-open; float32 [n], mean scaled heat of each; best first
+    "Boxes around the hot regions of a heatmap."
     h, b, lab, ids = _regions(heat, thr, scale, min_area, grow, erode, relative)
-    if single and len(b): b, lab, ids = np.array([[*b[:, :2].min(0), *b[:, 2:].max(0)]]), np.isin(lab, ids).astype(int), [1]
+    if single and len(b):
+        b = np.array([[*b[:, :2].min(0), *b[:, 2:].max(0)]])
+        lab, ids = np.isin(lab, ids).astype(int), [1]
     score = np.asarray(ndimage.mean(h, lab, ids), np.float32) if ids else np.zeros(0, np.float32)
     order = np.argsort(-score, kind='stable')
     return b[order], score[order]
 
 # %% ../../nbs/explain/04_boxes.ipynb #d62b8966
 def find_mask(
-    heat,       # float [H, W]
-    thr=.8,     # Scaled heat from which a place is hot
-    scale=None, # (low, high) of the heat; None: its own range
-    min_area=4, # Smallest region, px
-    grow=None,  # Share of its peak down to which a region reaches
-    erode=0.,   # As in erode_heat
-    relative=0.,# As in hot_mask
+    heat,       # float [H, W], raw
+    thr=.8,     # Heat on the scale, 0..1, that a region's peak must reach
+    scale=None, # (cold, hot): raw heat at 0 and 1; None: the map's own minimum and maximum
+    min_area=4, # Smallest region, px; below 1: as a share of the picture
+    grow=None,  # Share of its peak down to which a region extends; None: down to thr
+    erode=0.,   # Share of the sides to take off at each end, or a pair (of the height, of the width); 0: nothing
+    relative=0.,# Share of the photo's hottest place that a region's peak must reach, too; 0: any
 )->np.ndarray:  # bool [H, W]
     "The regions that `find_boxes` frames."
     _, _, lab, ids = _regions(heat, thr, scale, min_area, grow, erode, relative)

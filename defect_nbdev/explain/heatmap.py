@@ -7,13 +7,14 @@ __all__ = ['GRADIENT_METHODS', 'METHODS', 'evaluating', 'cam', 'gradients', 'occ
            'fit_heat_scale']
 
 # %% ../../nbs/explain/03_heatmap.ipynb #93b1ea58
-import numpy as np, torch
+import numpy as np
+import torch
 from contextlib import contextmanager
 from torch.nn import functional as F
-from ..models.frozen import FrozenFeatures
 from ..core.errors import UserError, need
-from .scale import SLOW, heat_scale, upsample
+from ..models.frozen import FrozenFeatures
 from ..models.gap import anomaly_logit, anomaly_weights, layer
+from .scale import SLOW, heat_scale, upsample
 from .shap import shap_heat
 
 # %% ../../nbs/explain/03_heatmap.ipynb #601747f1
@@ -21,7 +22,7 @@ from .shap import shap_heat
 def evaluating(
     net, # Any module
 ):
-    "Evaluation mode inside the block; afterwards every module is in the mode in which it was."
+    "Evaluation mode inside the block; afterwards every module is back in its own mode."
     flags = [(m, m.training) for m in net.modules()]
     net.eval()
     try: yield net
@@ -30,9 +31,9 @@ def evaluating(
 
 # %% ../../nbs/explain/03_heatmap.ipynb #087b5987
 def cam(
-    net,            # A DefectNet without the extra max pooling, or with it, as the reference does
+    net,            # A DefectNet
     x,              # float [B, 3, H, W] in 0..1; with features=True the prefix's output [B, C, h, w]
-    features=False, # Is x the output of the prefix?
+    features=False, # Is x the prefix's output?
 ):                  # Anomaly logit [B], raw heat [B, h, w] at the resolution of the last convolution
     "Class activation map of the anomaly logit, in one forward pass."
     with torch.inference_mode(), evaluating(net):
@@ -46,14 +47,14 @@ def cam(
 def _watch(net, names):
     "Collect the outputs of layers; the earliest becomes a leaf of the graph."
     kept, hooks = {}, []
-    def catch(n):
-        def f(m, i, o):
-            if not kept: o = o.detach().requires_grad_()
-            kept[n] = o
-            return o
-        return f
+    def keep(name):
+        def hook(module, inputs, out):
+            if not kept: out = out.detach().requires_grad_()
+            kept[name] = out
+            return out
+        return hook
     try:
-        for n in names: hooks.append(layer(net, n).register_forward_hook(catch(n)))
+        for n in names: hooks.append(layer(net, n).register_forward_hook(keep(n)))
         yield kept
     finally:
         for h in hooks: h.remove()
@@ -61,42 +62,57 @@ def _watch(net, names):
 # %% ../../nbs/explain/03_heatmap.ipynb #074d0090
 def gradients(
     net,            # A DefectNet
-    x,              # float [B, 3, H, W] in 0..1
-    names,          # Layers, as for layer; one name or several
+    x,              # float [B, 3, H, W] in 0..1; with features=True the prefix's output [B, C, h, w]
+    names,          # A layer's name as in net.layers, or several; None: the last layer
     features=False, # Is x the prefix's output?
-):                  # Anomaly logit [B]; for each layer its output and the gradient of the logit, [B, C, h, w] both
+):                  # Anomaly logit [B]; for each layer a pair: its output and the logit's gradient, both [B, C, h, w]
     "Outputs of layers, and how the anomaly logit changes with them."
     names = [names] if isinstance(names, str) or names is None else list(names)
-    with torch.enable_grad(), evaluating(net), _watch(net, names) as kept:      # also where the caller has switched gradients off
+    with torch.enable_grad(), evaluating(net), _watch(net, names) as kept:      # even if the caller switched gradients off
         z = anomaly_logit(net.from_prefix(x) if features else net(x))
-        if len(kept) < len(names): raise UserError(f'{", ".join(n for n in names if n not in kept)} lies in the frozen part, of which only the result was given: pass images.')
-        g = torch.autograd.grad(z.sum(), [kept[n] for n in names])
-    return z.detach(), [(kept[n].detach(), o) for n, o in zip(names, g)]
+        if len(kept) < len(names):
+            missing = ', '.join(n for n in names if n not in kept)
+            raise UserError(f'{missing} lies in the frozen part, and only the output of that part was given: pass images.')
+        grads = torch.autograd.grad(z.sum(), [kept[n] for n in names])
+    outputs = [kept[n].detach() for n in names]
+    return z.detach(), list(zip(outputs, grads))
 
 # %% ../../nbs/explain/03_heatmap.ipynb #04599448
 def _gradcam(a, g): return F.relu((g.mean((2, 3), keepdim=True)*a).sum(1))
 
 def _gradcam_pp(a, g):
-    "Grad-CAM++ with the exponential of the logit as score: second and third derivative are the square and the cube of the first."
+    "Grad-CAM++ with exp(logit) as score: its second and third derivatives are the square and the cube of the first."
     alpha = g**2/(2*g**2 + a.sum((2, 3), keepdim=True)*g**3 + 1e-12)
-    return F.relu(((alpha*F.relu(g)).sum((2, 3), keepdim=True)*a).sum(1))
+    weight = (alpha*F.relu(g)).sum((2, 3), keepdim=True)
+    return F.relu((weight*a).sum(1))
 
 def _layercam(a, g): return F.relu((F.relu(g)*a).sum(1))
 def _hirescam(a, g): return (g*a).sum(1)
 
 GRADIENT_METHODS = {'gradcam': _gradcam, 'gradcam++': _gradcam_pp, 'layercam': _layercam, 'hirescam': _hirescam}
 
+# %% ../../nbs/explain/03_heatmap.ipynb #90572a6e
+def _hide(net, x, logit, at, side, heat):
+    "Add to `heat` how far the logit falls for each square of one photo when it is hidden."
+    hidden = x.repeat(len(at), 1, 1, 1)
+    mean = x.mean((1, 2))[:, None, None]
+    for o, (i, j) in zip(hidden, at): o[:, i:i+side, j:j+side] = mean
+    falls = logit - anomaly_logit(net(hidden))
+    for d, (i, j) in zip(falls, at): heat[i:i+side, j:j+side] += d
+
 # %% ../../nbs/explain/03_heatmap.ipynb #2715d400
 def occlusion(
-    net,       # A DefectNet
+    net,       # Any of our networks
     x,         # float [B, 3, H, W] in 0..1
-    side=32,   # Of the square, px
-    stride=16, # px
-    bs=32,     # Photos in a batch
+    side=32,   # Side of the hidden square, px of the input
+    stride=16, # From one square to the next, px of the input
+    bs=32,     # Squares in a batch
 ):             # Anomaly logit [B], heat [B, H, W]
-    "Fall of the anomaly logit when a square takes the image's mean colour."
+    "How far the anomaly logit falls when a square takes the photo's mean colour."
     B, _, H, W = x.shape
-    at = [(i, j) for i in range(0, max(H - side, 0) + stride, stride) for j in range(0, max(W - side, 0) + stride, stride)]
+    rows = range(0, max(H - side, 0) + stride, stride)
+    cols = range(0, max(W - side, 0) + stride, stride)
+    at = [(i, j) for i in rows for j in cols]
     heat, count = torch.zeros(B, H, W, device=x.device), torch.zeros(H, W, device=x.device)
     with torch.inference_mode(), evaluating(net):
         logit = anomaly_logit(net(x))
@@ -104,11 +120,6 @@ def occlusion(
             for k in range(0, len(at), bs): _hide(net, x[b], logit[b], at[k:k+bs], side, heat[b])
         for i, j in at: count[i:i+side, j:j+side] += 1
     return logit, heat/count.clamp(min=1)
-
-def _hide(net, x, logit, at, side, heat):
-    xs, fill = x.repeat(len(at), 1, 1, 1), x.mean((1, 2))[:, None, None]
-    for o, (i, j) in zip(xs, at): o[:, i:i+side, j:j+side] = fill
-    for d, (i, j) in zip(logit - anomaly_logit(net(xs)), at): heat[i:i+side, j:j+side] += d
 
 # %% ../../nbs/explain/03_heatmap.ipynb #f3116a41
 def _resize(h, size): return F.interpolate(h[:, None], tuple(size), mode='bilinear', align_corners=False)[:, 0]
@@ -118,40 +129,62 @@ def fuse(
 ):        # [B, h, w] at the largest size
     "Geometric mean of maps, each relative to its mean."
     size = max((m.shape[-2:] for m in maps), key=lambda s: s[0]*s[1])
-    rel = [_resize(F.relu(m), size) for m in maps]
-    return torch.stack([m/m.mean((1, 2), keepdim=True).clamp(min=1e-12) for m in rel]).prod(0)**(1/len(maps))
+    maps = [_resize(F.relu(m), size) for m in maps]
+    relative = [m/m.mean((1, 2), keepdim=True).clamp(min=1e-12) for m in maps]
+    return torch.stack(relative).prod(0)**(1/len(maps))
 
-# %% ../../nbs/explain/03_heatmap.ipynb #0b3846d3
+def _fused(maps): return maps[0] if len(maps) == 1 else fuse(maps)      # one map keeps its own unit
+
+# %% ../../nbs/explain/03_heatmap.ipynb #8ba6da93
 METHODS = ['cam', *GRADIENT_METHODS, 'cam*layercam', *SLOW, 'patch']
 
+def _check_method(net, method, layer):
+    "Refuse a method or a layer that does not fit the network, and say what does."
+    own = net.explainer
+    if 'patch' in (own, method) and method not in (own, *SLOW):
+        raise UserError(f'The heat of this network is {own}, not {method}: choose {own}, occlusion or shap.')
+    if own == 'gradcam' and method in ('cam', 'cam*layercam'):
+        raise UserError(f'{method} needs one dense layer after the pooling, and this network has none: '
+                        'choose gradcam or layercam.')
+    if layer and method in ('cam', *SLOW):
+        raise UserError(f'{method} takes no layer: leave it out, or use layercam.')
+    if method not in METHODS and method not in GRADIENT_METHODS and not method.startswith('grad-cam:'):
+        raise UserError(f'There is no heatmap method {method!r}: choose from {", ".join(METHODS)} or grad-cam:NAME.')
+
+# %% ../../nbs/explain/03_heatmap.ipynb #81a43189
+def _slow(net, x, method, features, kwargs):
+    "Occlusion or SHAP."
+    if features: raise UserError(f'{method} hides parts of images: pass images.')
+    ask = occlusion if method == 'occlusion' else shap_heat
+    with evaluating(net): return ask(net, x, **kwargs)
+
+def _gradient_heat(net, x, method, layer, features):
+    "One of GRADIENT_METHODS, fused over its layers."
+    logit, pairs = gradients(net, x, layer, features)
+    maps = [GRADIENT_METHODS[method](a, g) for a, g in pairs]
+    return logit, _fused(maps)
+
+# %% ../../nbs/explain/03_heatmap.ipynb #0b3846d3
 def heatmap(
     net,            # A DefectNet, MetricNet or PatchNet
-    x,              # float [B, 3, H, W] in 0..1
-    method=None,    # One of METHODS, or 'grad-cam:NAME' for any class of the package grad-cam (extra gradcam); None: the net's own: cam, gradcam or patch
-    layer=None,     # Name of a layer, or several that are fused; None: the last; not for cam and occlusion
-    features=False, # Is x the prefix's output?
+    x,              # float [B, 3, H, W] in 0..1; with features=True the prefix's output [B, C, h, w]
+    method=None,    # One of METHODS, or grad-cam:NAME for a class of the package grad-cam; None: the net's own
+    layer=None,     # For a gradient method: a layer, or several to fuse; None: the last, conv4_3 for cam*layercam
+    features=False, # Is x the prefix's output? Not for occlusion and shap
     **kwargs,       # To occlusion or shap_heat
-):                  # Anomaly logit [B], raw heat [B, h, w] at the layer's resolution
+):                  # Anomaly logit [B], raw heat [B, h, w] at the layer's resolution; of occlusion and shap at that of x
     "Logit and raw heat by the named method."
-    own = net.explainer; method = method or own
-    if method not in (*SLOW, own) and 'patch' in (own, method): raise UserError(f'This network gives the heat {own} and not {method}: choose {own}, occlusion or shap.')
-    if own == 'gradcam' and method in ('cam', 'cam*layercam'): raise UserError(f'{method} needs one dense layer after the pooling, which this network has not: choose gradcam or layercam.')
+    method = method or net.explainer
+    _check_method(net, method, layer)
     if method == 'patch':
         with torch.inference_mode(), evaluating(net): return net.explain(x, features)
-    if method in ('cam', *SLOW) and layer: raise UserError(f'{method} takes no layer: leave it away, or use layercam.')
-    if method == 'cam': return cam(net, x, features)
     if method in SLOW: return _slow(net, x, method, features, kwargs)
     if method.startswith('grad-cam:'): return _package(net, x, method.partition(':')[2], layer, features)
-    if method == 'cam*layercam':
-        logit, a = cam(net, x, features)
-        return logit, fuse([a, heatmap(net, x, 'layercam', layer or 'conv4_3', features)[1]])
-    if method not in GRADIENT_METHODS: raise UserError(f'There is no heatmap method {method!r}: choose from {", ".join(METHODS)} or grad-cam:NAME.')
-    logit, ags = gradients(net, x, layer, features)
-    maps = [GRADIENT_METHODS[method](a, g) for a, g in ags]
-    return logit, maps[0] if len(maps) == 1 else fuse(maps)
-def _slow(net, x, method, features, kwargs):
-    if features: raise UserError(f'{method} hides parts of images: pass images.')
-    with evaluating(net): return (occlusion if method == 'occlusion' else shap_heat)(net, x, **kwargs)
+    if method in GRADIENT_METHODS: return _gradient_heat(net, x, method, layer, features)
+    logit, by_cam = cam(net, x, features)
+    if method == 'cam': return logit, by_cam
+    _, by_layer = _gradient_heat(net, x, 'layercam', layer or 'conv4_3', features)
+    return logit, fuse([by_cam, by_layer])
 
 # %% ../../nbs/explain/03_heatmap.ipynb #065ad625
 def gradient_maps(
@@ -160,39 +193,62 @@ def gradient_maps(
     wanted, # dict name -> (one of GRADIENT_METHODS, layer or list of layers that are fused)
 ):          # Anomaly logit [B], dict name -> raw heat [B, h, w]
     "Several heatmaps of the same images from one forward and one backward pass."
-    if bad := [m for m, _ in wanted.values() if m not in GRADIENT_METHODS]: raise UserError(f'There is no gradient method {bad[0]!r}: choose from {", ".join(GRADIENT_METHODS)}.')
-    wanted = {k: (GRADIENT_METHODS[m], [l] if isinstance(l, str) else l) for k, (m, l) in wanted.items()}
-    names = sorted({o for _, l in wanted.values() for o in l})
-    logit, ags = gradients(net, x, names)
-    ag = dict(zip(names, ags))
-    return logit, {k: fuse(maps) if len(maps := [f(*ag[o]) for o in l]) > 1 else maps[0] for k, (f, l) in wanted.items()}
+    for method, _ in wanted.values():
+        if method not in GRADIENT_METHODS:
+            raise UserError(f'There is no gradient method {method!r}: choose from {", ".join(GRADIENT_METHODS)}.')
+    layers = {k: [l] if isinstance(l, str) else l for k, (_, l) in wanted.items()}
+    names = sorted({n for ls in layers.values() for n in ls})
+    logit, pairs = gradients(net, x, names)
+    pairs = dict(zip(names, pairs))
+    heats = {}
+    for k, (method, _) in wanted.items():
+        maps = [GRADIENT_METHODS[method](*pairs[n]) for n in layers[k]]
+        heats[k] = _fused(maps)
+    return logit, heats
 
 # %% ../../nbs/explain/03_heatmap.ipynb #d399abeb
 class _Logit(torch.nn.Module):
     "The anomaly logit as the one output."
-    def __init__(self, net, features): super().__init__(); self.net, self.features = net, features
-    def forward(self, x): return anomaly_logit(self.net.from_prefix(x) if self.features else self.net(x))[:, None]
+    def __init__(self, net, features):
+        super().__init__()
+        self.net, self.features = net, features
+    def forward(self, x):
+        z = self.net.from_prefix(x) if self.features else self.net(x)
+        return anomaly_logit(z)[:, None]
+
+def _first(out): return out.sum()          # the one output of a photo
 
 def _package(net, x, name, at, features):
+    "Logit and heat by a class of the package grad-cam."
     pkg = need('pytorch_grad_cam', 'gradcam')
-    if not hasattr(pkg, name): raise UserError(f'The package grad-cam has no method {name!r}: it has {", ".join(n for n in dir(pkg) if n.endswith("CAM"))}.')
-    at = [at] if isinstance(at, str) or at is None else at
-    with torch.enable_grad(), evaluating(net), getattr(pkg, name)(_Logit(net, features), [layer(net, n) for n in at]) as method:
+    if not hasattr(pkg, name):
+        known = ', '.join(n for n in dir(pkg) if n.endswith('CAM'))
+        raise UserError(f'The package grad-cam has no method {name!r}: it has {known}.')
+    names = [at] if isinstance(at, str) or at is None else at
+    layers = [layer(net, n) for n in names]
+    make = getattr(pkg, name)
+    with torch.enable_grad(), evaluating(net), make(_Logit(net, features), layers) as method:
         heat = method(x.clone().requires_grad_(), [_first]*len(x))
         return method.outputs.detach()[:, 0], torch.from_numpy(heat)
-
-def _first(out): return out.sum()
 
 # %% ../../nbs/explain/03_heatmap.ipynb #0d875fad
 def fit_heat_scale(
     learn,        # A fitted DefectLearner
-    n=200,        # At most this many parts
-)->tuple:         # None for heat that takes hundreds of passes: each part has a scale of its own
+    n=200,        # Use at most this many parts
+)->tuple:         # (cold, hot); None for heat that takes hundreds of passes: each part then has a scale of its own
     "`heat_scale` on the validation parts, or on the training parts if there are none."
     if learn.explainer in SLOW: return None
     t = learn.dls.table
     t = t[t.split == ('valid' if (t.split == 'valid').any() else 'train')]
-    t = t.iloc[np.unique(np.linspace(0, len(t) - 1, min(n, len(t))).astype(int))]
-    store, net = learn.store or FrozenFeatures(learn.model, learn.dls.size, progress=False), learn.model
-    peaks = [float(heatmap(net, store([p])[0][None].to(net.mean.device).float(), learn.explainer, features=True)[1].max()) for p in t.path]
+    evenly = np.linspace(0, len(t) - 1, min(n, len(t))).astype(int)
+    t = t.iloc[np.unique(evenly)]
+    store = learn.store or FrozenFeatures(learn.model, learn.dls.size, progress=False)
+    peaks = [_peak(learn, store, p) for p in t.path]
     return heat_scale(peaks, t.label == 'anomaly')
+
+def _peak(learn, store, path):
+    "Hottest value of one photo."
+    net = learn.model
+    x = store([path])[0][None].to(net.mean.device).float()
+    _, heat = heatmap(net, x, learn.explainer, features=True)
+    return float(heat.max())

@@ -4,25 +4,26 @@
 
 # %% auto #0
 __all__ = ['OUTLINED', 'MIN_AREA', 'defect_density', 'Seen', 'synthetic_photos', 'outline_loss', 'train_outline', 'sharp_heat',
-           'erosion', 'fit_outline', 'real_photos', 'outlined_heat', 'leave_outline']
+           'erosion', 'real_photos', 'fit_outline', 'outlined_heat', 'leave_outline']
 
 # %% ../../nbs/explain/07_outline.ipynb #d9476b65
-import numpy as np, torch
+import numpy as np
+import torch
 from dataclasses import dataclass
 from scipy import ndimage
 from torch.nn import functional as F
-from ..models.frozen import turn
 from ..core.errors import UserError
 from ..data.images import read_image, squish, to_array
-from ..models.patch import STRIDE, by_border, contrast, patch_heat, sharpen
 from ..data.synthetic import implant
+from ..models.frozen import turn
+from ..models.patch import STRIDE, by_border, contrast, patch_heat, sharpen
 
 # %% ../../nbs/explain/07_outline.ipynb #f16ddde1
 def defect_density(
-    heat,    # float [n, h, w] of the anomalies, out of fold
-    anywhere=.3, # Weight that is spread evenly over all places
-)->np.ndarray: # [h, w], sum 1
-    "Where the defects of this part come."
+    heat,        # float [n, h, w]: heat of the anomalies, each by a head not trained on it
+    anywhere=.3, # Weight that is spread evenly over all places; the heat has weight 1
+)->np.ndarray:   # [h, w], sum 1
+    "How likely a synthetic defect of this part is at each place."
     mean = ndimage.gaussian_filter(np.asarray(heat, float).mean(0), 2)
     density = mean/max(mean.sum(), 1e-9) + anywhere/mean.size
     return density/density.sum()
@@ -34,93 +35,127 @@ class Seen:
     patches: torch.Tensor # float16 [n, c, h, w]
     fine: torch.Tensor    # float16 [n, C, H, W]
     heat: torch.Tensor    # float [n, h, w]
-    masks: np.ndarray     # bool [n, H_in, W_in]; nowhere true in a good photo
+    masks: np.ndarray     # bool [n, H_in, W_in]; all False for a good photo
     @property
     def cover(self):
         "Share of each place of the fine layer that is defect: `[n, H, W]`."
-        return F.adaptive_avg_pool2d(torch.from_numpy(self.masks).float()[:, None], self.fine.shape[-2:])[:, 0]
+        masks = torch.from_numpy(self.masks).float()
+        return F.adaptive_avg_pool2d(masks[:, None], self.fine.shape[-2:])[:, 0]
     def at(self, i):
         "Some of the photos."
-        t = torch.as_tensor(np.asarray(i))
-        return Seen(self.patches[t], self.fine[t], self.heat[t], self.masks[np.asarray(i)])
+        i = np.asarray(i)
+        t = torch.as_tensor(i)
+        return Seen(self.patches[t], self.fine[t], self.heat[t], self.masks[i])
 
+# %% ../../nbs/explain/07_outline.ipynb #dd312542
 @torch.no_grad()
 def _see(net, raw, fold):
-    "One photo by the head and the memory that have not seen its fold."
+    "Patches, fine layer and heat of one photo, by the head and the memory not trained on its fold."
     z = net.whitened(raw)
     d = net.distances(z, fold)
     logits = net.patch_logits(z, d, fold)
     patches, fine = net.outline_inputs(raw, d, logits)
     return patches.half(), fine.half(), patch_heat(logits)
 
+def _seen(photos, masks):
+    "`Seen` of several results of `_see`."
+    patches, fine, heat = map(torch.cat, zip(*photos))
+    return Seen(patches, fine, heat, masks)
+
+# %% ../../nbs/explain/07_outline.ipynb #a9ca996c
+def _implants(rng, photos, where, n):
+    "Up to n defects: number of the photo, the photo with the defect `[1, 3, H, W]`, mask."
+    for i in range(n):
+        k = i % len(photos)
+        other = photos[rng.integers(len(photos))]
+        made = implant(rng, photos[k], other, where)
+        if made is None: continue
+        img, mask, _ = made
+        x = torch.from_numpy(np.ascontiguousarray(img.transpose(2, 0, 1)))[None]
+        yield k, x.contiguous(memory_format=torch.channels_last), mask
+
 # %% ../../nbs/explain/07_outline.ipynb #045a389f
 def synthetic_photos(
-    net,    # A PatchNet with fitted memory and heads
-    t,      # Good photos: columns path, fold
-    where,  # From defect_density
-    size,   # Side of the input, px, or (height, width)
-    n=160,  # Synthetic defects
-    most=48,# Different photos, at most
-    seed=0, # Of all that is random
-    raw=None, # Function of images [B, 3, H, W] that gives raw maps; None: net.raw
+    net,      # A PatchNet with fitted memory and heads
+    t,        # Good photos: columns path, fold
+    where,    # float [h, w], density of defects as from defect_density
+    size,     # Side of the input, px, or (height, width)
+    n=160,    # Synthetic defects to try; a faint one is left out
+    most=48,  # Use at most this many of the photos
+    seed=0,   # Seed of all random choices
+    raw=None, # Function of images [B, 3, H, W] that returns raw maps; None: net.raw
 )->Seen:
-    "Photos of good parts with a synthetic defect each, as a net sees them."
+    "Photos of good parts with one synthetic defect each, as a net sees them."
     rng = np.random.default_rng(seed)
     t = t.iloc[rng.permutation(len(t))[:most]]
     photos = [to_array(squish(read_image(p), size)).transpose(1, 2, 0) for p in t.path]
-    folds, seen, masks = t.fold.tolist(), [], []
-    for i in range(n):
-        k = i % len(photos)
-        made = implant(rng, photos[k], photos[rng.integers(len(photos))], where)
-        if made is None: continue
-        x = torch.from_numpy(np.ascontiguousarray(made[0].transpose(2, 0, 1)))[None]
-        seen.append(_see(net, (raw or net.raw)(x.contiguous(memory_format=torch.channels_last)), folds[k]))
-        masks.append(made[1])
-    if not seen: raise UserError('No synthetic defect can be seen in the good photos: check that they are not blank, and give more steps.')
-    return Seen(*map(torch.cat, zip(*seen)), np.stack(masks))
+    folds = t.fold.tolist()
+    raw = raw or net.raw
+    seen, masks = [], []
+    for k, x, mask in _implants(rng, photos, where, n):
+        seen.append(_see(net, raw(x), folds[k]))
+        masks.append(mask)
+    if not seen:
+        raise UserError('No synthetic defect can be seen in the good photos: '
+                        'check that they are not blank, and give more steps.')
+    return _seen(seen, np.stack(masks))
 
 # %% ../../nbs/explain/07_outline.ipynb #cbac9827
 def outline_loss(
-    logit, # [b, H, W]
-    cover, # [b, H, W] in 0..1
-    rest=3., # Weight of the plain mean over all places
-):
+    logit,   # [b, H, W]
+    cover,   # [b, H, W], share of each place that is defect, 0..1
+    rest=3., # Weight of the cross-entropy over all places
+):           # Scalar tensor
     "Balanced cross-entropy and Dice."
-    l = F.binary_cross_entropy_with_logits(logit, cover, reduction='none')
-    p, inside = torch.sigmoid(logit), cover.sum().clamp(min=1)
+    bce = F.binary_cross_entropy_with_logits(logit, cover, reduction='none')
+    on_defect = (bce*cover).sum()/cover.sum().clamp(min=1)
+    p = torch.sigmoid(logit)
     dice = (2*(p*cover).sum() + 1)/((p**2).sum() + (cover**2).sum() + 1)
-    return (l*cover).sum()/inside + rest*l.mean() + 1 - dice
+    return on_defect + rest*bce.mean() + 1 - dice
+
+# %% ../../nbs/explain/07_outline.ipynb #cae799cf
+def _corner(rng, defect, size, n):
+    "Upper left corner of a square, n patches a side; three times out of four around a `defect` place."
+    h, w = size
+    row = rng.integers(h) - n//2
+    col = rng.integers(w) - n//2
+    if len(defect) and rng.uniform() < .75:
+        row, col = defect[rng.integers(len(defect))].tolist()
+        row -= rng.integers(n//4, n - n//4 + 1)
+        col -= rng.integers(n//4, n - n//4 + 1)
+    return int(np.clip(row, 0, h - n)), int(np.clip(col, 0, w - n))
 
 def _square(rng, patches, fine, cover, n=24):
-    "The same square of all three, round a place of the defect three times out of four."
+    "The same square of all three, of n patches a side, turned at random."
     h, w = patches.shape[-2:]
-    n, r = min(n, h, w), fine.shape[-1]//w
-    row, col = [int(np.clip(rng.integers(s) - n//2, 0, s - n)) for s in (h, w)]      # many touch the border, which has to be learned too
-    inside = torch.nonzero(cover > .5)
-    if len(inside) and rng.uniform() < .75:
-        place = (inside[rng.integers(len(inside))]//r).tolist()
-        row, col = [int(np.clip(c - rng.integers(n//4, n - n//4 + 1), 0, s - n)) for c, s in zip(place, (h, w))]
+    n, r = min(n, h, w), fine.shape[-1]//w               # r fine places to a patch
+    row, col = _corner(rng, torch.nonzero(cover > .5)//r, (h, w), n)
     k = int(rng.integers(8))
     def cut(a, r): return turn(a[..., r*row:r*(row + n), r*col:r*(col + n)].float(), k)
     return cut(patches, 1), cut(fine, r), cut(cover, r)
 
 # %% ../../nbs/explain/07_outline.ipynb #c4d921ab
+def _squares(rng, seen, cover, n):
+    "n squares, each of a random photo."
+    photos = rng.choice(len(seen.fine), n)
+    return [_square(rng, seen.patches[i], seen.fine[i], cover[i]) for i in photos]
+
 def train_outline(
-    net,       # A PatchNet; its outline head is changed
+    net,       # A PatchNet; its outline head is changed in place
     good,      # Seen: photos of good parts
-    made,      # Seen: synthetic defects
-    steps=300, # Of the optimiser
-    seed=0,    # Of all that is random
-    lr=4e-3,   # Highest learning rate
-    b=(2, 5),  # Good and synthetic squares of a step
+    made,      # Seen: photos with synthetic defects
+    steps=300, # Optimiser steps
+    seed=0,    # Seed of all random choices
+    lr=4e-3,   # Highest learning rate of the cycle
+    b=(2, 5),  # Good and synthetic squares per step
 )->list:       # Loss of each step
     "Learn outlines: AdamW with one cycle."
     rng, losses = np.random.default_rng(seed), []
     opt = torch.optim.AdamW(net.outline.parameters(), lr, weight_decay=1e-2)
     sched = torch.optim.lr_scheduler.OneCycleLR(opt, lr, total_steps=steps)
-    parts = [(o, o.cover, n) for o, n in zip((good, made), b)]
+    good_cover, made_cover = good.cover, made.cover
     for _ in range(steps):
-        squares = [_square(rng, o.patches[i], o.fine[i], cover[i]) for o, cover, n in parts for i in rng.choice(len(o.fine), n)]
+        squares = _squares(rng, good, good_cover, b[0]) + _squares(rng, made, made_cover, b[1])
         patches, fine, cover = map(torch.stack, zip(*squares))
         loss = outline_loss(net.outline(patches, fine), cover)
         opt.zero_grad()
@@ -133,73 +168,86 @@ def train_outline(
 # %% ../../nbs/explain/07_outline.ipynb #578727c0
 @torch.no_grad()
 def sharp_heat(
-    net,  # A PatchNet
-    seen, # Seen
+    net,  # A PatchNet with a fitted outline head
+    seen, # Seen: n photos
 )->torch.Tensor: # [n, H, W] in 0..1
-    "Heat within the outline, as PatchNet.outlined."
-    parts = zip(seen.patches.split(8), seen.fine.split(8), seen.heat.split(8))
-    return torch.cat([sharpen(torch.sigmoid(net.outline(p.float(), f.float())), h, net.share) for p, f, h in parts])
+    "Heat within the outline, as PatchNet.outlined gives it."
+    maps = []
+    for patches, fine, heat in zip(seen.patches.split(8), seen.fine.split(8), seen.heat.split(8)):
+        inside = torch.sigmoid(net.outline(patches.float(), fine.float()))
+        maps.append(sharpen(inside, heat, net.share))
+    return torch.cat(maps)
+
+# %% ../../nbs/explain/07_outline.ipynb #e268f394
+# Heat, share of the photo's hottest place, share of the region's peak, patches
+OUTLINED = dict(thr=.2, relative=.6, grow=.3, erode=.25)
+MIN_AREA = .0002     # Smallest region, as a share of the photo
 
 # %% ../../nbs/explain/07_outline.ipynb #fd67d30a
-OUTLINED = dict(thr=.2, relative=.6, grow=.3, erode=.25)     # Heat, share of the photo's hottest place, share of the peak, patches
-MIN_AREA = .0002                                             # Smallest region, as a share of the photo
-
 def erosion(
-    patches, # Patches of STRIDE px
+    patches, # Width to take off, in patches of STRIDE px
     size,    # Side of the input, px, or (height, width)
 )->list:     # Shares of the height and of the width
-    "Patches as find_boxes takes them. The width belongs to the patch: a share of the side would eat thin defects of a long part."
+    "A width in patches as the shares that `find_boxes` takes."
     return [patches*STRIDE/int(s) for s in np.broadcast_to(size, 2)]
 
-# %% ../../nbs/explain/07_outline.ipynb #cd9f082f
-def fit_outline(
-    net,      # A PatchNet with fitted memory and heads
-    store,    # RawPatches
-    t,        # Training photos: columns path, label, fold
-    heat,     # float [n, h, w] of all of them, out of fold
-    size,     # Side of the input, px, or (height, width)
-    seed=0,   # Of all that is random
-    n=160,    # Synthetic defects
-    most=48,  # Good photos, at most
-    steps=300,# Of the optimiser
-)->list:      # Loss of each step
-    "Fit the outline head of a net."
-    good, bad = t[t.label == 'good'], np.flatnonzero(t.label != 'good')
-    some = good.iloc[np.unique(np.linspace(0, len(good) - 1, min(most, len(good))).astype(int))]
-    _scale_fine(net, torch.cat([raw[len(net.at)] for raw in store(some.path)]).float())
-    made = synthetic_photos(net, good, defect_density(heat[torch.from_numpy(bad)]), size, n, most, seed, store.raw)
-    clear = np.zeros((len(some), *made.masks.shape[1:]), bool)
-    real = real_photos(net, store, some, clear)
-    return train_outline(net, real, made, steps, seed)
-
-@torch.no_grad()
-def _scale_fine(net, fine):
-    "Mean and spread of each channel in good photos `[n, C, H, W]`; what contrast sees near their border."
-    mean, std = fine.mean((0, 2, 3)), fine.std((0, 2, 3)) + 1e-3
-    net.fine_scale.copy_(torch.stack([mean, std]))
-    seen = contrast((fine - mean[:, None, None])/std[:, None, None])
-    if net.border: net.edge.copy_(torch.stack([by_border(c, 2*net.border)[0] - c.mean() for c in seen.movedim(1, 0)]))
-
+# %% ../../nbs/explain/07_outline.ipynb #ce3fd68c
 def real_photos(
     net,   # A PatchNet with fitted memory and heads
     store, # RawPatches
     t,     # Training photos: columns path, fold
-    masks, # bool [n, H_in, W_in]: what of them is defect
+    masks, # bool [n, H_in, W_in], True where a photo shows a defect
 )->Seen:
     "Photos as they are, as a net sees them."
     seen = [_see(net, raw, int(k)) for raw, k in zip(store(t.path), t.fold)]
-    return Seen(*map(torch.cat, zip(*seen)), masks)
+    return _seen(seen, masks)
 
+# %% ../../nbs/explain/07_outline.ipynb #38a986f3
+@torch.no_grad()
+def _scale_fine(net, fine):
+    "Measure good photos `[n, C, H, W]`: mean and spread of each channel, and the edge near the border."
+    mean, std = fine.mean((0, 2, 3)), fine.std((0, 2, 3)) + 1e-3
+    net.fine_scale.copy_(torch.stack([mean, std]))
+    if not net.border: return
+    unlike = contrast((fine - mean[:, None, None])/std[:, None, None])
+    edges = [by_border(c, 2*net.border)[0] - c.mean() for c in unlike.movedim(1, 0)]
+    net.edge.copy_(torch.stack(edges))
+
+# %% ../../nbs/explain/07_outline.ipynb #cd9f082f
+def fit_outline(
+    net,       # A PatchNet with fitted memory and heads; changed in place
+    store,     # RawPatches
+    t,         # Training photos: columns path, label, fold
+    heat,      # Tensor [n, h, w]: heat of all of them, each by a head not trained on it
+    size,      # Side of the input, px, or (height, width)
+    seed=0,    # Seed of all random choices
+    n=160,     # Synthetic defects to try
+    most=48,   # Use at most this many good photos
+    steps=300, # Optimiser steps
+)->list:       # Loss of each step
+    "Fit the outline head of a net."
+    good, bad = t[t.label == 'good'], np.flatnonzero(t.label != 'good')
+    evenly = np.linspace(0, len(good) - 1, min(most, len(good))).astype(int)
+    some = good.iloc[np.unique(evenly)]
+    fine = torch.cat([raw[len(net.at)] for raw in store(some.path)])
+    _scale_fine(net, fine.float())
+    where = defect_density(heat[torch.from_numpy(bad)])
+    made = synthetic_photos(net, good, where, size, n, most, seed, store.raw)
+    clear = np.zeros((len(some), *made.masks.shape[1:]), bool)
+    real = real_photos(net, store, some, clear)
+    return train_outline(net, real, made, steps, seed)
+
+# %% ../../nbs/explain/07_outline.ipynb #b9e77b4a
 @torch.no_grad()
 def outlined_heat(
     net,    # A PatchNet
     store,  # RawPatches
     paths,  # Training photos, n
     d,      # Distances, float [n, layers, h, w]
-    logits, # By the head that has not seen the photo, float [n, 1, h, w]
-    heat,   # From patch_heat, float [n, h, w]
-)->torch.Tensor: # [n, H, W]
-    "Heat of training photos as boxes see it, out of fold."
+    logits, # By the head not trained on the photo, float [n, 1, h, w]
+    heat,   # As from patch_heat, float [n, h, w]
+)->torch.Tensor: # [n, H, W] in 0..1; heat itself where the net has no outline head
+    "Heat of training photos as boxes see it, each by the head not trained on it."
     maps = []
     for i, raw in enumerate(store(paths)):
         at = slice(i, i + 1)
@@ -209,7 +257,7 @@ def outlined_heat(
 # %% ../../nbs/explain/07_outline.ipynb #30759797
 @torch.no_grad()
 def leave_outline(
-    net, # A PatchNet
+    net, # A PatchNet; changed in place
 ):
     "Give the outline no weight: heat stays as the patches see it."
     net.share.fill_(1.)

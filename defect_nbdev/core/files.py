@@ -28,7 +28,7 @@ def new_file(
     path, # The finished file; its folder is made if it is missing
     remedy='choose another place with --out', # Advice in the error message if the file cannot be written
 ):        # A temporary path to write to, in the same folder
-    "Write to a temporary neighbor, which takes the name `path` only if the block ends without an error."
+    "Write to a temporary neighbour, which takes the name `path` only if the block ends without an error."
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

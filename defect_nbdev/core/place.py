@@ -74,6 +74,7 @@ def _names_in_bucket(fs, folder):
     names = {o.rsplit('/', 1)[-1] for o in found if o != folder.rstrip('/')}
     return sorted(names - {''})
 
+# %% ../../nbs/core/04_place.ipynb #37a55908
 @patch
 def names(self:Place,
     folder='', # Sub-folder to list; '': the place itself
@@ -114,6 +115,7 @@ def new(self:Place,
             yield f
             with open(f, 'rb') as h: os.fsync(h.fileno())
 
+# %% ../../nbs/core/04_place.ipynb #cb6a9fc8
 @patch
 def open(self:Place,
     name, # Path in the folder
@@ -133,6 +135,7 @@ def remove(self:Place,
         if self.fs: self.fs.rm_file(self._there(name))
         else: (self.at/name).unlink()
 
+# %% ../../nbs/core/04_place.ipynb #3a70679e
 @patch
 def copy(self:Place,
     old, # Path in the folder

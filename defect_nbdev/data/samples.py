@@ -108,6 +108,7 @@ def _size(path):
         with Image.open(path) as im: return im.size
     except OSError as e: raise UserError(f'{path} is not an image that can be read: remove it or copy it again.') from e
 
+# %% ../../nbs/data/03_samples.ipynb #cd7647ca
 def check_masks(
     t:pd.DataFrame, # Samples table
 )->pd.DataFrame:    # The same table

@@ -67,6 +67,7 @@ def _ways(share):
     if not 0 < share <= .5: raise UserError(f'A share of {share:g} is not between 0 and 0.5: .2 sets a fifth aside.')
     return round(1/share)
 
+# %% ../../nbs/data/04_split.ipynb #f63a0e6c
 def _with_valid(t, test, valid, seed):
     "Fill split: `test` (bool `[n]`) marks the test photos, and a share `valid` of the rest becomes valid."
     t = t.reset_index(drop=True).assign(split=np.where(test, 'test', 'train'))
@@ -95,6 +96,7 @@ def _leaks(t):
     is_test = t.split == 'test'
     return int((is_test & np.isin(g, g[~is_test])).sum())
 
+# %% ../../nbs/data/04_split.ipynb #7c07e666
 def _check_given(t):
     "Refuse a split from a manifest that cannot be trained on or tested with."
     if (t.split == '').any():

@@ -33,11 +33,12 @@ class SameConv2d(nn.Conv2d):
         x = F.pad(x, (left, right, top, bottom))
         return F.conv2d(x, self.weight, self.bias, self.stride, 0, 1, self.groups)
 
-# %% ../../nbs/models/03_lite0.ipynb #559a3278
+# %% ../../nbs/models/03_lite0.ipynb #770dda48
 def _relu6(z):
     "In place, which saves a pass through memory; not in an export, where torch's exporter would take twice as long."
     return F.relu6(z, inplace=not torch.compiler.is_exporting())
 
+# %% ../../nbs/models/03_lite0.ipynb #559a3278
 class InvertedResidual(nn.Module):
     "1 x 1 expansion, depthwise convolution, 1 x 1 projection; batch normalisations are folded in."
     def __init__(self,
@@ -60,7 +61,7 @@ class InvertedResidual(nn.Module):
         z = self.project(z)
         return z.add_(x) if self.skip else z
 
-# %% ../../nbs/models/03_lite0.ipynb #e08ae07d
+# %% ../../nbs/models/03_lite0.ipynb #5a81437d
 LITE0_STAGES = (         # Blocks, channels, kernel, stride of the first block, expansion
     (1, 16, 3, 1, 1),
     (2, 24, 3, 2, 6),
@@ -71,6 +72,7 @@ LITE0_STAGES = (         # Blocks, channels, kernel, stride of the first block, 
     (1, 320, 3, 1, 6),
 )
 
+# %% ../../nbs/models/03_lite0.ipynb #e08ae07d
 def lite0_layers():
     "Stem and 16 blocks as a list of modules: layer 0 is the stem, layer i is block i-1."
     stem = nn.Sequential(SameConv2d(3, 32, 3, 2), nn.ReLU6(inplace=True))

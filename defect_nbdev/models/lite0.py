@@ -14,9 +14,9 @@ from torch.nn import functional as F
 def same_padding(
     n,      # Side of the input, px
     kernel, # Side of the kernel, px
-    stride, # Px
+    stride, # Stride of the convolution, px
 ):          # (before, after), px
-    "TensorFlow's `SAME`: ceil(n/stride) outputs, the odd pixel after the image."
+    "TensorFlow's `SAME`: ceil(n/stride) outputs, the odd pixel of padding after the image."
     outputs = -(-n//stride)
     total = max((outputs - 1)*stride + kernel - n, 0)
     return total//2, total - total//2
@@ -25,24 +25,28 @@ def same_padding(
 class SameConv2d(nn.Conv2d):
     "A convolution that pads as TensorFlow does."
     def forward(self, x):
-        (top, bottom), (left, right) = (same_padding(n, self.kernel_size[0], self.stride[0]) for n in x.shape[-2:])
-        if top == bottom and left == right: return F.conv2d(x, self.weight, self.bias, self.stride, (top, left), 1, self.groups)
+        h, w = x.shape[-2:]
+        top, bottom = same_padding(h, self.kernel_size[0], self.stride[0])
+        left, right = same_padding(w, self.kernel_size[0], self.stride[0])
+        if top == bottom and left == right:
+            return F.conv2d(x, self.weight, self.bias, self.stride, (top, left), 1, self.groups)
         x = F.pad(x, (left, right, top, bottom))
         return F.conv2d(x, self.weight, self.bias, self.stride, 0, 1, self.groups)
 
-# %% ../../nbs/models/03_lite0.ipynb #559a3278
+# %% ../../nbs/models/03_lite0.ipynb #770dda48
 def _relu6(z):
-    "In place, which saves a pass through memory. Not in an export: torch's exporter takes twice as long over what is in place."
+    "In place, which saves a pass through memory; not in an export, where torch's exporter would take twice as long."
     return F.relu6(z, inplace=not torch.compiler.is_exporting())
 
+# %% ../../nbs/models/03_lite0.ipynb #559a3278
 class InvertedResidual(nn.Module):
     "1 x 1 expansion, depthwise convolution, 1 x 1 projection; batch normalisations are folded in."
     def __init__(self,
         n_in,      # Channels of the input
         n_out,     # Channels of the output
         kernel=3,  # Side of the depthwise kernel, px
-        stride=1,  # Of the depthwise convolution
-        expand=6,  # Channels in the middle, as a multiple of n_in
+        stride=1,  # Stride of the depthwise convolution, px
+        expand=6,  # Channels in the middle, as a multiple of n_in; 1: no expansion
     ):
         super().__init__()
         n = n_in*expand
@@ -50,20 +54,31 @@ class InvertedResidual(nn.Module):
         self.depthwise = SameConv2d(n, n, kernel, stride, groups=n)
         self.project = SameConv2d(n, n_out, 1)
         self.skip = stride == 1 and n_in == n_out
+
     def forward(self, x):
         z = _relu6(self.expand(x)) if hasattr(self, 'expand') else x
         z = _relu6(self.depthwise(z))
         z = self.project(z)
         return z.add_(x) if self.skip else z
 
-# %% ../../nbs/models/03_lite0.ipynb #e08ae07d
-LITE0_STAGES = ((1, 16, 3, 1, 1), (2, 24, 3, 2, 6), (2, 40, 5, 2, 6), (3, 80, 3, 2, 6), (3, 112, 5, 1, 6), (4, 192, 5, 2, 6), (1, 320, 3, 1, 6))   # Blocks, channels, kernel, stride, expansion
+# %% ../../nbs/models/03_lite0.ipynb #5a81437d
+LITE0_STAGES = (         # Blocks, channels, kernel, stride of the first block, expansion
+    (1, 16, 3, 1, 1),
+    (2, 24, 3, 2, 6),
+    (2, 40, 5, 2, 6),
+    (3, 80, 3, 2, 6),
+    (3, 112, 5, 1, 6),
+    (4, 192, 5, 2, 6),
+    (1, 320, 3, 1, 6),
+)
 
+# %% ../../nbs/models/03_lite0.ipynb #e08ae07d
 def lite0_layers():
-    "Stem and 16 blocks as a list of modules: layer 0 is the stem, layer i the block i-1."
-    layers, n_in = [nn.Sequential(SameConv2d(3, 32, 3, 2), nn.ReLU6(inplace=True))], 32
-    for repeats, n, kernel, stride, expand in LITE0_STAGES:
-        for i in range(repeats):
+    "Stem and 16 blocks as a list of modules: layer 0 is the stem, layer i is block i-1."
+    stem = nn.Sequential(SameConv2d(3, 32, 3, 2), nn.ReLU6(inplace=True))
+    layers, n_in = [stem], 32
+    for blocks, n, kernel, stride, expand in LITE0_STAGES:
+        for i in range(blocks):
             layers.append(InvertedResidual(n_in, n, kernel, stride if i == 0 else 1, expand))
             n_in = n
     return layers

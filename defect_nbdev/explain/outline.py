@@ -14,7 +14,8 @@ from torch.nn import functional as F
 from ..models.frozen import turn
 from ..core.errors import UserError
 from ..data.images import read_image, squish, to_array
-from ..models.patch import STRIDE, by_border, contrast, patch_heat, sharpen
+from ..models.patch import STRIDE
+from ..models.patch_maps import by_border, contrast, patch_heat, sharpen
 from ..data.synthetic import implant
 
 # %% ../../nbs/explain/07_outline.ipynb #f16ddde1

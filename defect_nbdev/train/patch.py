@@ -24,7 +24,8 @@ from ..core.errors import UserError
 from ..metrics.verdicts import fold_summary, image_metrics
 from ..explain.outline import MIN_AREA, OUTLINED, erosion, fit_outline, leave_outline, outlined_heat
 from .patch_input import ENOUGH, at_any_angle, photo_size, tilings, with_turns
-from ..models.patch import PatchNet, by_border, hottest, patch_heat, patch_net, verdict_features
+from ..models.patch import PatchNet, patch_net
+from ..models.patch_maps import by_border, hottest, patch_heat, verdict_features
 from ..data.split import kfold, together
 from ..models.tiles import tiled_size
 

@@ -123,6 +123,7 @@ def _heads_for(self:PatchNet, dims, folds, hidden):
     if self.fine_at is not None: self._outline_for(len(self.at) + 1, self._width([self.fine_at]))
     self.verdict = nn.Linear(4 if self.whole_at else 3, 1)
 
+# %% ../../nbs/models/08_patch.ipynb #ef45608e
 @patch
 def _outline_for(self:PatchNet, n_patch, n_fine):
     n_contrast = 2*(1 + len(STEPS))
@@ -168,6 +169,7 @@ def _joined(self:PatchNet, tiles):
     if self.fine_at is not None: strides.append(FINE_STRIDE)
     return [join_tiles(maps, self.tiles, s) for maps, s in zip(zip(*tiles), strides)]
 
+# %% ../../nbs/models/08_patch.ipynb #8a1225f1
 @patch
 def raw(self:PatchNet,
     x, # float [B, 3, H, W] in 0..1
@@ -195,6 +197,7 @@ def whitened(self:PatchNet,
         z.append(torch.einsum('bchw,cd->bdhw', centred, getattr(self, f'whiten{l}')))
     return F.avg_pool2d(torch.cat(z, 1), 3, 1, 1, count_include_pad=False)
 
+# %% ../../nbs/models/08_patch.ipynb #dfa446c7
 @patch
 def frozen_features(self:PatchNet, x):
     "Whitened patches of images."
@@ -224,6 +227,7 @@ def distances(self:PatchNet,
         near.append(_nearest(p, bank))
     return self.scaled(torch.stack(near, 1))
 
+# %% ../../nbs/models/08_patch.ipynb #96308ed6
 @patch
 def scaled(self:PatchNet,
     near, # Euclidean distances, float [B, layers, h, w]
@@ -261,6 +265,7 @@ def outline_inputs(self:PatchNet,
     seen = contrast(fine) - self.edge[:, border_place(*fine.shape[-2:], n)]
     return torch.cat([d, votes], 1), torch.cat([seen, fine], 1)
 
+# %% ../../nbs/models/08_patch.ipynb #a69bc2d7
 @patch
 def outlined(self:PatchNet,
     raw,    # List of maps, as raw gives it
@@ -281,6 +286,7 @@ def whole_score(self:PatchNet,
     "How much the photo as a whole looks like an anomaly: a logit."
     return self.whole(raw[-1].float())[:, 0] if self.whole_at else None
 
+# %% ../../nbs/models/08_patch.ipynb #8e789e39
 @patch
 def explain(self:PatchNet,
     x,              # Images, float [B, 3, H, W] in 0..1; with features=True the list that raw gives for them
@@ -296,6 +302,7 @@ def explain(self:PatchNet,
     seen = verdict_features(logits, heat, d, self.whole_score(raw))
     return self.verdict((seen - mean)/std)[:, 0], self.outlined(raw, d, logits, heat)
 
+# %% ../../nbs/models/08_patch.ipynb #b64d35a8
 @patch
 def forward(self:PatchNet, x):
     "Anomaly logit, `[B, 1]`."

@@ -116,6 +116,7 @@ def hottest(
     k = min(k, m[0].numel())
     return m.flatten(1).topk(k, 1)[0].mean(1)
 
+# %% ../../nbs/models/07_patch_maps.ipynb #47c99bc6
 def verdict_features(
     logits, # Of the heads, float [B, heads, h, w]
     heat,   # From patch_heat, float [B, h, w] in 0..1

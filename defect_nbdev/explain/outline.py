@@ -16,7 +16,8 @@ from ..core.errors import UserError
 from ..data.images import read_image, squish, to_array
 from ..data.synthetic import implant
 from ..models.frozen import turn
-from ..models.patch import STRIDE, by_border, contrast, patch_heat, sharpen
+from ..models.patch_maps import by_border, contrast, patch_heat, sharpen
+from ..models.patch import STRIDE
 
 # %% ../../nbs/explain/07_outline.ipynb #f16ddde1
 def defect_density(

@@ -4,47 +4,52 @@
 
 # %% auto #0
 __all__ = ['VGG_BLOCKS', 'BACKBONES', 'IMAGENET_STATS', 'backbone_parts', 'DefectNet', 'layer', 'anomaly_logit',
-           'anomaly_probability', 'anomaly_weights', 'defect_net', 'fill_net', 'fill_weights']
+           'anomaly_probability', 'anomaly_weights', 'fill_weights', 'fill_net', 'defect_net']
 
 # %% ../../nbs/models/05_gap.ipynb #c9c70a1e
 import urllib.error
+from functools import partial
 import torch
 from fastcore.basics import patch
 from torch import nn
 from ..core.errors import UserError
+from .conv3x3 import Conv3x3
 from .lite0 import lite0_layers
 from .timm_backbone import TIMM, timm_parts, timm_weights
 from .weights import find_added, load_imagenet, load_shipped, load_weights
-from .conv3x3 import Conv3x3
 
 # %% ../../nbs/models/05_gap.ipynb #805a3581
-VGG_BLOCKS = (2, 64), (2, 128), (3, 256), (3, 512), (3, 512)         # Convolutions and channels of each block
+VGG_BLOCKS = (2, 64), (2, 128), (3, 256), (3, 512), (3, 512)    # Convolutions and channels of each block
 
 def _vgg16():
     "13 convolutions up to conv5-3 after ReLU, in torchvision's order, without the last pooling."
     body, names, before = [], {}, 3
     for b, (n, k) in enumerate(VGG_BLOCKS, 1):
         for c in range(1, n + 1):
-            body += [Conv3x3(before, k), nn.ReLU()]; before = k
+            body += [Conv3x3(before, k), nn.ReLU()]
             names[f'conv{b}_{c}'] = len(body) - 1
+            before = k
         body.append(nn.MaxPool2d(2))
     return nn.Sequential(*body[:-1]), names, 24, 512
 
 # %% ../../nbs/models/05_gap.ipynb #f0e5e880
 def _resnet(name):
-    def make():
-        from torchvision import models
-        m = getattr(models, name)(weights=None)
-        body = nn.Sequential(*list(m.children())[:-2])
-        return body, {f'layer{i}': 3+i for i in range(1, 5)}, 7, m.fc.in_features
-    return make
+    from torchvision import models
+    m = getattr(models, name)(weights=None)
+    body = nn.Sequential(*list(m.children())[:-2])
+    names = {f'layer{i}': 3 + i for i in range(1, 5)}
+    return body, names, 7, m.fc.in_features
 
+# %% ../../nbs/models/05_gap.ipynb #13d63bcd
 def _lite0():
     "Stem and 16 blocks; all up to the last block at stride 16 are frozen."
-    return nn.Sequential(*lite0_layers()), {f'block{i}': i + 1 for i in range(16)}, 12, 320
+    names = {f'block{i}': i + 1 for i in range(16)}
+    return nn.Sequential(*lite0_layers()), names, 12, 320
 
-BACKBONES = dict(vgg16=_vgg16, **{'efficientnet-lite0': _lite0}, **{n: _resnet(n) for n in ('resnet18', 'resnet34', 'resnet50')})
-IMAGENET_STATS = [.485, .456, .406], [.229, .224, .225]      # of torchvision's own weights
+# %% ../../nbs/models/05_gap.ipynb #c3df1e5f
+BACKBONES = {'vgg16': _vgg16, 'efficientnet-lite0': _lite0}
+BACKBONES |= {n: partial(_resnet, n) for n in ('resnet18', 'resnet34', 'resnet50')}
+IMAGENET_STATS = [.485, .456, .406], [.229, .224, .225]      # Mean and spread of RGB in 0..1, for torchvision's weights
 
 # %% ../../nbs/models/05_gap.ipynb #286e2846
 def backbone_parts(
@@ -52,37 +57,50 @@ def backbone_parts(
 ):            # Layers in a row, name -> position, number of frozen layers, channels at the end
     "The layers of a backbone, with random numbers."
     if backbone.startswith(TIMM): return timm_parts(backbone)
-    if backbone not in BACKBONES: raise UserError(f'There is no backbone {backbone!r}: choose from {", ".join(BACKBONES)}, or timm:NAME (extra timm).')
-    return BACKBONES[backbone]()
+    if backbone in BACKBONES: return BACKBONES[backbone]()
+    known = ', '.join(BACKBONES)
+    raise UserError(f'There is no backbone {backbone!r}: choose from {known}, or timm:NAME (extra timm).')
 
 # %% ../../nbs/models/05_gap.ipynb #377d0e3f
 class DefectNet(nn.Module):
     "Backbone -> global average pooling -> dense layer with two logits (good, anomaly) or one (anomaly)."
-    explainer = 'cam'     # The heat that is this network's own
+    explainer = 'cam'     # the explainer that belongs to this network
     def __init__(self,
         backbone='vgg16', # One of BACKBONES, or timm:NAME
         outputs=2,        # 2: softmax over good, anomaly; 1: sigmoid of anomaly
-        max_pool=False,   # The reference's extra 2x2 max pooling before the average? Its dense weights then do not fit the maps that they are applied to
+        max_pool=False,   # Add the reference's 2x2 max pooling before the average? The dense weights then do not fit CAM's maps
         stats=IMAGENET_STATS, # (mean, std) of RGB in 0..1, subtracted and divided
         frozen=None,      # Number of the backbone's layers in the prefix, or 'all'; None: its usual cut
     ):
         super().__init__()
         if outputs not in (1, 2): raise UserError(f'The head has 1 or 2 outputs, not {outputs}.')
-        body, self.names, cut, n = backbone_parts(backbone)
-        cut = len(body) if frozen == 'all' else cut if frozen is None else frozen
-        if frozen == 'all': self.names[list(self.names)[-1]] = cut; body.append(nn.Identity())      # a hook needs a layer after the frozen ones
-        self.prefix, self.tail = body[:cut], body[cut:]
+        channels = self._cut(backbone, frozen)
         self.pool = nn.MaxPool2d(2) if max_pool else nn.Identity()
-        self.head = nn.Linear(n, outputs)
-        for s, v in zip(('mean', 'std'), stats): self.register_buffer(s, torch.tensor(v).view(1, 3, 1, 1), persistent=False)
-        self.config = dict(backbone=backbone, outputs=outputs, max_pool=max_pool, stats=[list(map(float, s)) for s in stats], frozen='all' if frozen == 'all' else cut)
-        self.prefix.requires_grad_(False).eval()                             # batch normalisation in it never looks at the batch
-
-    def from_prefix(self, z): return self.head(self.pool(self.tail(z)).mean((2, 3)))
+        self.head = nn.Linear(channels, outputs)
+        for name, v in zip(('mean', 'std'), stats):
+            self.register_buffer(name, torch.tensor(v).view(1, 3, 1, 1), persistent=False)
+        self.config = dict(
+            backbone=backbone, outputs=outputs, max_pool=max_pool, stats=[list(map(float, s)) for s in stats],
+            frozen='all' if frozen == 'all' else len(self.prefix))
     def frozen_features(self, x): return self.prefix((x - self.mean)/self.std)
+    def from_prefix(self, z): return self.head(self.pool(self.tail(z)).mean((2, 3)))
     def forward(self, x): return self.from_prefix(self.frozen_features(x))
 
 # %% ../../nbs/models/05_gap.ipynb #8d9146f9
+@patch
+def _cut(self:DefectNet, backbone, frozen):
+    "Divide the backbone into prefix and tail; give its channels at the end."
+    body, self.names, cut, channels = backbone_parts(backbone)
+    if frozen == 'all':
+        cut = len(body)
+        body.append(nn.Identity())               # a hook needs a layer after the frozen ones
+        self.names[list(self.names)[-1]] = cut
+    elif frozen is not None: cut = frozen
+    self.prefix, self.tail = body[:cut], body[cut:]
+    self.prefix.requires_grad_(False).eval()
+    return channels
+
+# %% ../../nbs/models/05_gap.ipynb #563ed20c
 @patch
 def train(self:DefectNet, mode=True):
     "Training mode for tail and head alone."
@@ -94,60 +112,86 @@ def train(self:DefectNet, mode=True):
 @patch(as_prop=True)
 def layers(self:DefectNet):
     "Layers that a heatmap may look at, by name."
-    return {n: self.prefix[i] if i < len(self.prefix) else self.tail[i - len(self.prefix)] for n, i in self.names.items()}
+    row = [*self.prefix, *self.tail]
+    return {n: row[i] for n, i in self.names.items()}
 
+# %% ../../nbs/models/05_gap.ipynb #4fdfaed2
 def layer(
     net:DefectNet, # A DefectNet
-    name=None,     # As in net.layers, conv5_3 or conv5-3; None: the last
+    name=None,     # As in net.layers; conv5-3 is conv5_3; None: the last
 )->nn.Module:
     "A layer of the backbone, after its ReLU."
     name = name.replace('-', '_') if name else list(net.layers)[-1]
-    if name not in net.layers: raise UserError(f'There is no layer {name!r}: choose from {", ".join(net.layers)}.')
+    if name not in net.layers:
+        raise UserError(f'There is no layer {name!r}: choose from {", ".join(net.layers)}.')
     return net.layers[name]
 
 # %% ../../nbs/models/05_gap.ipynb #3b5a3206
 def anomaly_logit(
     z:torch.Tensor, # Logits [B, 1] of anomaly; [B, 2] of good and anomaly; [B, C] of good and the types of defects
-)->torch.Tensor:    # [B]
+)->torch.Tensor:    # float [B]
     "Log-odds of anomaly: softmax(z)[1] = sigmoid(z1 - z0); all types of defects together are anomaly."
     return z[:, 0] if z.shape[1] == 1 else z[:, 1:].logsumexp(1) - z[:, 0]
 
+# %% ../../nbs/models/05_gap.ipynb #11fbd37a
 def anomaly_probability(
-    z, # Logits, float [B, 2] or [B, 1]
-): "Probability of anomaly, `[B]` in 0..1."; return torch.sigmoid(anomaly_logit(z))
+    z, # Logits, float [B, C]; see anomaly_logit
+):     # float [B] in 0..1
+    "Probability of anomaly."
+    return torch.sigmoid(anomaly_logit(z))
 
+# %% ../../nbs/models/05_gap.ipynb #1ab1444d
 def anomaly_weights(
     net, # A DefectNet
-):
-    "Weights and bias of the dense layer for the anomaly logit: `[C]`, `[]`."
+):       # float [C] and []
+    "Weights and bias of the dense layer for the anomaly logit."
     w, b = net.head.weight, net.head.bias
-    return (w[1] - w[0], b[1] - b[0]) if len(w) == 2 else (w[0], b[0])
+    if len(w) == 2: return w[1] - w[0], b[1] - b[0]
+    return w[0], b[0]
 
-# %% ../../nbs/models/05_gap.ipynb #1c37e349
-def defect_net(
-    backbone='vgg16',   # One of BACKBONES, or timm:NAME
-    weights='imagenet', # 'imagenet' (added, else shipped), 'shipped', 'torchvision' (needs a network once), a path, or None (random); of timm:NAME 'imagenet' is timm's own (needs a network once)
-    **kwargs,           # To DefectNet
-)->DefectNet:
-    "A `DefectNet` with pretrained convolutions and the normalisation that fits them."
-    return fill_net(DefectNet, backbone, weights, **kwargs)
+# %% ../../nbs/models/05_gap.ipynb #cf67a11f
+def _by_position(w, backbone):
+    "Tensors with torchvision's names, named by the position of their layer in the backbone."
+    if backbone == 'efficientnet-lite0' or backbone.startswith(TIMM): return w
+    if backbone == 'vgg16':
+        return {k.removeprefix('features.'): v for k, v in w.items() if k.startswith('features.')}
+    from torchvision import models
+    children = getattr(models, backbone)().named_children()
+    place = {child: i for i, (child, _) in enumerate(children)}
+    found = {}
+    for k, v in w.items():
+        child, _, rest = k.partition('.')
+        if child in place and child != 'fc': found[f'{place[child]}.{rest}'] = v
+    return found
 
-def fill_net(
-    kind,     # The class
-    backbone, # One of BACKBONES
-    weights,  # As for defect_net
-    **kwargs,
+# %% ../../nbs/models/05_gap.ipynb #6a22e954
+def fill_weights(
+    net,    # A DefectNet
+    w,      # name -> tensor: torchvision's names, or for Lite0 and timm the positions in the row of layers
+    source, # Where the tensors come from, for the message
 ):
-    "A network of a class that is a `DefectNet`, with pretrained convolutions."
-    timm = backbone.startswith(TIMM)
-    shipped = not timm and (weights == 'shipped' or (weights == 'imagenet' and not find_added(backbone)))
-    w, about = timm_weights(backbone, weights) if timm and weights else _read(backbone, 'shipped' if shipped else weights)
-    if 'mean' in about: kwargs.setdefault('stats', (about['mean'], about['std']))
-    net = kind(backbone, **kwargs)
-    if w is not None: fill_weights(net, w, weights)
-    net.shipped = shipped                    # a bundle may leave out what every copy of the package has
-    return net.to(memory_format=torch.channels_last)
+    "Copy tensors into prefix and tail; every one must be there and fit."
+    backbone = net.config['backbone']
+    body = nn.Sequential(*net.prefix, *net.tail)
+    try: body.load_state_dict(_by_position(w, backbone), strict=True)
+    except RuntimeError as e:
+        reason = str(e).splitlines()[1].strip()[:150]
+        raise UserError(f"{source} does not fit {backbone}: {reason} Give a file with torchvision's names.") from e
 
+# %% ../../nbs/models/05_gap.ipynb #f475db8b
+def _torchvision(backbone):
+    "torchvision's own weights; it downloads them the first time."
+    from torchvision import models
+    if not hasattr(models, backbone):
+        raise UserError(f'torchvision has no weights of {backbone}: '
+                        'leave weights out, or give the path of a .safetensors file.')
+    version = 'DEFAULT' if backbone == 'vgg16' else 'IMAGENET1K_V1'
+    try: return getattr(models, backbone)(weights=version).state_dict()
+    except (urllib.error.URLError, OSError, RuntimeError) as e:
+        raise UserError(f"torchvision's weights of {backbone} could not be downloaded ({e}): connect once, "
+                        "or copy torchvision's file to this machine and run defect weights add with it.") from e
+
+# %% ../../nbs/models/05_gap.ipynb #e8d22e72
 def _read(backbone, weights):
     "Tensors, and what their file says about itself."
     if weights is None: return None, {}
@@ -156,29 +200,29 @@ def _read(backbone, weights):
     if weights == 'torchvision': return _torchvision(backbone), {}
     return load_weights(weights)
 
-# %% ../../nbs/models/05_gap.ipynb #cf67a11f
-def _by_position(w, backbone):
-    "Tensors with torchvision's names, named by the position of their layer in the backbone."
-    if backbone == 'vgg16': return {k.removeprefix('features.'): v for k, v in w.items() if k.startswith('features.')}
-    if backbone == 'efficientnet-lite0' or backbone.startswith(TIMM): return w
-    from torchvision import models
-    place = {n: i for i, (n, _) in enumerate(getattr(models, backbone)().named_children())}
-    return {f'{place[n]}.{rest}': v for k, v in w.items() for n, _, rest in [k.partition('.')] if n != 'fc' and n in place}
+# %% ../../nbs/models/05_gap.ipynb #1c37e349
+def fill_net(
+    kind,     # DefectNet, or a class derived from it
+    backbone, # One of BACKBONES, or timm:NAME
+    weights,  # 'imagenet', 'shipped', 'torchvision', a path, or None (random), as in defect_net
+    **kwargs, # To the class
+):            # A network of that class
+    "A network with pretrained convolutions and the normalisation that fits them."
+    timm = backbone.startswith(TIMM)
+    shipped = not timm and (weights == 'shipped' or (weights == 'imagenet' and not find_added(backbone)))
+    if timm and weights: w, about = timm_weights(backbone, weights)
+    else: w, about = _read(backbone, 'shipped' if shipped else weights)
+    if 'mean' in about: kwargs.setdefault('stats', (about['mean'], about['std']))
+    net = kind(backbone, **kwargs)
+    if w is not None: fill_weights(net, w, weights)
+    net.shipped = shipped     # every copy of the package has these weights, so a bundle may leave them out
+    return net.to(memory_format=torch.channels_last)
 
-def fill_weights(
-    net,    # A DefectNet
-    w,      # Tensors with torchvision's names
-    source, # Where they come from, for the message
-):
-    "Copy tensors with torchvision's names into prefix and tail; every one must be there and fit."
-    body, w = nn.Sequential(*net.prefix, *net.tail), _by_position(w, net.config['backbone'])
-    try: body.load_state_dict(w, strict=True)
-    except RuntimeError as e:
-        raise UserError(f"{source} does not fit {net.config['backbone']}: {str(e).splitlines()[1].strip()[:150]} Give a file with torchvision's names.") from e
-
-def _torchvision(backbone):
-    from torchvision import models
-    if not hasattr(models, backbone): raise UserError(f"torchvision has no weights of {backbone}: leave weights away, or give the path of a .safetensors file.")
-    try: return getattr(models, backbone)(weights='DEFAULT' if backbone == 'vgg16' else 'IMAGENET1K_V1').state_dict()
-    except (urllib.error.URLError, OSError, RuntimeError) as e:
-        raise UserError(f"torchvision's weights of {backbone} could not be downloaded ({e}): connect once, or bring torchvision's file and run defect weights add with it.") from e
+# %% ../../nbs/models/05_gap.ipynb #3500f9ef
+def defect_net(
+    backbone='vgg16',   # One of BACKBONES, or timm:NAME
+    weights='imagenet', # 'imagenet' (added, else shipped; for timm:NAME timm's), 'shipped', 'torchvision', a path, None (random)
+    **kwargs,           # To DefectNet
+)->DefectNet:
+    "A `DefectNet` with pretrained convolutions and the normalisation that fits them."
+    return fill_net(DefectNet, backbone, weights, **kwargs)

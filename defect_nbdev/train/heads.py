@@ -11,7 +11,8 @@ import numpy as np, torch
 from fastcore.basics import patch
 from torch.nn import functional as F
 from ..core.errors import UserError
-from ..models.patch import PatchNet, by_border
+from ..models.patch_maps import by_border
+from ..models.patch import PatchNet
 from ..models.frozen_engine import raw_engine
 from ..models.frozen import FeatureStore
 

@@ -17,7 +17,8 @@ from ..core.errors import UserError
 from ..data.loaders import class_weights
 from ..data.split import kfold, together
 from ..models.tiles import tiled_size
-from ..models.patch import PatchNet, patch_heat, patch_net, verdict_features
+from ..models.patch_maps import patch_heat, verdict_features
+from ..models.patch import PatchNet, patch_net
 from ..models.frozen import cache_text
 from ..explain.outline import OUTLINED, fit_outline, leave_outline, outlined_heat
 from ..explain.box_rule import PLAIN, box_peaks, box_settings, box_threshold, keeps_boxes

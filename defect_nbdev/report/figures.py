@@ -24,7 +24,7 @@ def _by_turns(a, b):
     return [i for pair in zip_longest(a, b) for i in pair if i is not None]
 
 def _order(verdicts, truths, n):
-    "Indices of n parts: at most n/2 mistakes, then parts for review, then right verdicts; anomalies and good parts by turns."
+    "Indices of n parts: at most n/2 mistakes, then reviews, then right verdicts; anomalies and good parts by turns."
     def judged(truth, label):
         return [i for i, t in enumerate(truths) if t == truth and verdicts[i].label == label]
     wrong = _by_turns(judged('anomaly', 'PASS'), judged('good', 'FAIL'))
@@ -165,7 +165,7 @@ def _plot_epochs(ax, h):
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 def learning_figure(
-    history, # dict or DataFrame with columns epoch (from 0), train_loss, valid_loss; or head, round (from 0), step, loss
+    history, # dict or DataFrame: epoch (from 0), train_loss, valid_loss; or head, round (from 0), step, loss
     ax=None, # Axes to draw on; None: a new figure
 )->Figure:
     "Loss over training."

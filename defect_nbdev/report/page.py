@@ -67,7 +67,9 @@ def _picture(data, caption):
     alt = html.escape(caption, quote=True)
     return f'<img alt="{alt}" src="data:image/png;base64,{_base64(data)}"><p>{alt}</p>'
 
-def _row(name, value): return f'<tr><th scope="row">{html.escape(str(name))}</th><td>{html.escape(str(value))}</td></tr>'
+def _row(name, value):
+    name, value = html.escape(str(name)), html.escape(str(value))
+    return f'<tr><th scope="row">{name}</th><td>{value}</td></tr>'
 def _table(d): return '<table>' + ''.join(_row(k, v) for k, v in d.items()) + '</table>'
 
 def _html(content):

@@ -7,7 +7,9 @@ __all__ = ['PALETTE', 'STYLE', 'tsne', 'type_colors', 'embedding_figure', 'embed
            'silhouettes', 'silhouette_figure']
 
 # %% ../../nbs/report/02_embedding.ipynb #788a1c0d
-import base64, html, io
+import base64
+import html
+import io
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd

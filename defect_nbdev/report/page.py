@@ -7,7 +7,10 @@ __all__ = ['CSS', 'CSP', 'REPORT_CSS', 'BODY', 'SCRIPT', 'tile', 'page', 'html_r
            'training_section', 'decision_section']
 
 # %% ../../nbs/report/03_page.ipynb #bdf537a0
-import base64, html, io, json
+import base64
+import html
+import io
+import json
 from pathlib import Path
 import numpy as np
 from PIL import Image

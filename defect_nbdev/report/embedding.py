@@ -37,7 +37,7 @@ PALETTE = [
     '#7F3C8D', '#A0522D', '#66A61E', '#B2182B', '#1B9E77', '#F0E442', '#4D4D4D']
 
 def type_colors(
-    t, # Samples table
+    t,   # Samples table
 )->dict: # Type of defect -> colour as #rrggbb; with more than 15 types colours repeat
     "A colour for each type of defect in the table, grey for good."
     types = ['good', *sorted(set(t.defect) - {'good'})]

@@ -482,6 +482,6 @@ def training_section(
 
 def decision_section(
     info, # model.json of a bundle, from load_info
-)->str:   # Lines of text, for page
+):         # Lines of text, for page
     "Rule, thresholds and promises."
     return decision_text(info['thresholds'], info['validation']['kind'])

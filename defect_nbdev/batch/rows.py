@@ -39,10 +39,10 @@ def verdict_row(
 CSV_COLUMNS = 'path label verdict p_anomaly n_boxes x0 y0 x1 y1 box_score error'.split()
 
 def csv_row(
-    r,        # dict from verdict_row
-    truth='', # good or anomaly; '': unknown
-)->list:      # Values in the order of CSV_COLUMNS
+    r,   # dict from verdict_row; where the truth is known, with the key truth: good or anomaly
+)->list: # Values in the order of CSV_COLUMNS
     "One line of `predictions.csv`."
+    truth = r.get('truth', '')
     if r['error']: return [r['path'], truth, r['verdict'], *['']*7, r['error']]
     best = ['']*5
     if r['boxes']: best = [*r['boxes'][0], f"{r['box_scores'][0]:.6f}"]
@@ -50,16 +50,14 @@ def csv_row(
 
 # %% ../../nbs/batch/01_rows.ipynb #1cc118ee
 def write_csv(
-    rows,       # Iterable of dicts from verdict_row
-    file,       # Path of the CSV file; an old one is replaced
-    truth=None, # dict: path as in the rows -> good or anomaly; None: unknown
+    rows, # Iterable of dicts as for csv_row
+    file, # Path of the CSV file; an old one is replaced
 ):
     "`predictions.csv`, row by row."
-    truth = truth or {}
     with new_file(file) as f, open(f, 'w', newline='', encoding='utf-8') as h:
         w = csv.writer(h)
         w.writerow(CSV_COLUMNS)
-        for r in rows: w.writerow(csv_row(r, truth.get(r['path'], '')))
+        for r in rows: w.writerow(csv_row(r))
 
 def append_csv(
     row,  # dict from verdict_row
@@ -143,19 +141,17 @@ def check_extras(
 
 # %% ../../nbs/batch/01_rows.ipynb #d6ea3c88
 def write_predictions(
-    verdicts,   # Iterable of Verdicts
-    out,        # Folder for predictions.csv and coco.json
-    truth=None, # dict: path of the photo -> good or anomaly; None: unknown
-    extras=(),  # Names from EXTRAS: a folder each, with a file for each photo
-)->dict:        # Number of PASS, REVIEW, FAIL and ERROR verdicts
+    verdicts,  # Iterable of Verdicts
+    out,       # Folder for predictions.csv and coco.json
+    extras=(), # Names from EXTRAS: a folder each, with a file for each photo
+)->dict:       # Number of PASS, REVIEW, FAIL and ERROR verdicts
     "Write verdicts as tables and pictures."
     check_extras(extras)
     rows, out = [], Path(out)
     for i, v in enumerate(verdicts):
-        rows.append(verdict_row(v))
+        rows.append(verdict_row(v) | dict(truth=v.truth))
         write_extras(v, i, out, extras)
-    truth = {as_text(path): label for path, label in (truth or {}).items()}
-    write_csv(rows, out/'predictions.csv', truth)
+    write_csv(rows, out/'predictions.csv')
     write_coco(lambda: rows, out/'coco.json')
     found = [r['verdict'] for r in rows]
     return {label: found.count(label) for label in ('PASS', 'REVIEW', 'FAIL', 'ERROR')}

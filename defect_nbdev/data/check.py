@@ -18,7 +18,7 @@ from sklearn.preprocessing import normalize
 from ..core.errors import UserError
 from ..core.files import sha256
 from .images import find_images, read_image
-from .samples import LABELS, samples
+from .samples import LABELS
 from .split import split
 
 # %% ../../nbs/data/09_check.ipynb #ca11065c
@@ -151,8 +151,9 @@ def _wrong_masks(t, s):
 
 def _drawn(root):
     "Images in the folder of masks, if `root` is a folder that has one."
-    f = None if isinstance(root, pd.DataFrame) else Path(root)/'ground_truth'
-    return find_images(f) if f and f.is_dir() else []
+    if isinstance(root, pd.DataFrame) or not root: return []
+    f = Path(root)/'ground_truth'
+    return find_images(f) if f.is_dir() else []
 
 def _masks(t, s, looks, root):
     has, drawn = t.mask_path != '', _drawn(root)
@@ -215,16 +216,16 @@ FINDERS = (_unreadable, _too_few, _copies, _near, _shortcuts, _poor, _masks)
 def _counts(values): return {str(k): int(n) for k, n in Counter(values).most_common()}
 
 def check(
-    source,        # Folder, .csv manifest, the word elpv, or a samples table
+    t,             # Samples table, as from `samples(..., strict=False)`
+    root='',       # Folder that it was made from; its ground_truth may hold masks without a photo
     progress=True, # Show a progress bar?
-    **kwargs,      # To samples: good, group
 )->dict:           # n, masks; labels, defects, sizes, formats, modes, splits: counts by name; findings: list of dict(kind, text, files)
     "Look at every photo and mask once and say what is wrong."
-    t = samples(source, strict=False, **kwargs).reset_index(drop=True)
+    t = t.reset_index(drop=True)
     s, looks = survey(t.path, progress)
     ok = (s.error == '').values
     labels = {l: int((t.label == l).sum()) for l in LABELS}
-    findings = [f for find in FINDERS for f in find(t, s, looks, source)]
+    findings = [f for find in FINDERS for f in find(t, s, looks, root)]
     return dict(n=len(t), labels=labels, defects=_counts(t.defect[t.label == 'anomaly']),
                 sizes=_counts(s['size'][ok]), formats=_counts(s.format[ok]), modes=_counts(s['mode'][ok]),
                 masks=int((t.mask_path != '').sum()), splits=_counts(t.split[t.split != '']), findings=findings)

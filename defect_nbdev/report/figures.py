@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
+from ..data.images import read_mask
 from ..explain.boxes import mask_boxes
 from ..explain.show import COLORS, grid, show_boxes
 from ..metrics.thresholds import apply_temperature, cuts, ece, reliability
@@ -23,10 +24,10 @@ def _by_turns(a, b):
     "a[0], b[0], a[1], b[1] and so on, till both lists are used up."
     return [i for pair in zip_longest(a, b) for i in pair if i is not None]
 
-def _order(verdicts, truths, n):
+def _order(vs, n):
     "Indices of n parts: at most n/2 mistakes, then reviews, then right verdicts; anomalies and good parts by turns."
     def judged(truth, label):
-        return [i for i, t in enumerate(truths) if t == truth and verdicts[i].label == label]
+        return [i for i, v in enumerate(vs) if (v.truth, v.label) == (truth, label)]
     wrong = _by_turns(judged('anomaly', 'PASS'), judged('good', 'FAIL'))
     review = _by_turns(judged('anomaly', 'REVIEW'), judged('good', 'REVIEW'))
     right = _by_turns(judged('anomaly', 'FAIL'), judged('good', 'PASS'))
@@ -37,23 +38,20 @@ def _order(verdicts, truths, n):
 # %% ../../nbs/report/01_figures.ipynb #57dfdea5
 def contact_sheet(
     verdicts,    # Verdicts; those with an error are left out
-    truths=None, # good or anomaly for each verdict; None: not known, so parts stay in the order given
     n=24,        # At most this many parts
     cols=4,      # Pairs in a row
     side=1.5,    # Width of a picture, inches
-    masks=None,  # A mask (bool [H, W]) or None for each verdict; None: no masks at all
 )->Figure:
     "Pairs of photo and overlay in a grid."
-    keep = [i for i, v in enumerate(verdicts) if not v.error]
-    vs = [verdicts[i] for i in keep]
-    ts = ['']*len(keep) if truths is None else [truths[i] for i in keep]
-    ms = [None]*len(keep) if masks is None else [masks[i] for i in keep]
-    pick = list(range(len(vs)))[:n] if truths is None else _order(vs, ts, n)
+    vs = [v for v in verdicts if not v.error]
+    known = any(v.truth for v in vs)
+    pick = _order(vs, n) if known else range(len(vs))[:n]
     fig, axs = grid(2*len(pick), 2*cols, side)
     for photo, overlay, i in zip(axs[::2], axs[1::2], pick):
         photo.imshow(vs[i].image)
-        photo.set_title(ts[i], fontsize=8)
-        if ms[i] is not None: show_boxes(mask_boxes(ms[i])[0], photo, COLORS['truth'])
+        photo.set_title(vs[i].truth, fontsize=8)
+        mask = read_mask(vs[i].mask_path)
+        if mask is not None: show_boxes(mask_boxes(mask)[0], photo, COLORS['truth'])
         vs[i].show(overlay)
     return fig
 

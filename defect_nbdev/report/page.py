@@ -401,32 +401,28 @@ def _distance(v):
     z = _logit(v.p_anomaly)
     return min(abs(z - _logit(t)) for t in (v.threshold, v.review))
 
-def _part(v, truth, pictured):
+def _part(v, pictured):
     "What the page knows of a part; the keys are short because there may be thousands of parts."
-    y, defect = None, ''
-    if truth is not None:
-        label, defect = truth[v.path]
-        y = int(label == 'anomaly')
+    y = int(v.truth == 'anomaly') if v.truth else None
     p = float(f'{v.p_anomaly:.7g}')
-    return dict(n=Path(v.path).name, path=v.path, y=y, d=defect, p=p, b=len(v.boxes), t=tile(v) if pictured else '')
+    return dict(n=Path(v.path).name, path=v.path, y=y, d=v.defect, p=p, b=len(v.boxes), t=tile(v) if pictured else '')
 
-def _parts(verdicts, truth, most):
+def _parts(verdicts, most):
     order = sorted(range(len(verdicts)), key=lambda i: _distance(verdicts[i]))
     pictured = set(order[:most])
-    return [_part(v, truth, i in pictured) for i, v in enumerate(verdicts)]
+    return [_part(v, i in pictured) for i, v in enumerate(verdicts)]
 
 # %% ../../nbs/report/03_page.ipynb #7cd43882
 def html_report(
     title,       # Headline, also the title of the browser's tab
-    verdicts,    # At least one Verdict, none with an error; the first one's thresholds are where the sliders start
-    truth=None,  # dict path -> (good or anomaly, type of defect), for all parts; None: not known
+    verdicts,    # At least one Verdict, none with an error; all or none with their truth. The first one's thresholds are where the sliders start
     sections=(), # More (heading, content) below the pictures; content is text, a dict or (PNG bytes, caption)
     said='',     # A sentence below the headline
     most=500,    # At most this many parts get a picture
 )->str:
     "The interactive page: verdicts, thresholds, types, pictures."
     first = verdicts[0]
-    data = dict(lo=first.review, hi=first.threshold, said=said, parts=_parts(verdicts, truth, most))
+    data = dict(lo=first.review, hi=first.threshold, said=said, parts=_parts(verdicts, most))
     text = json.dumps(data).replace('<', '\\u003c')      # no file name can end the script
     body = BODY.replace('<!--static-->', _sections(sections))
     scripts = f'<script type="application/json" id="data">{text}</script><script>{SCRIPT}</script>'

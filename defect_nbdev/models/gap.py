@@ -68,7 +68,7 @@ class DefectNet(nn.Module):
     def __init__(self,
         backbone='vgg16', # One of BACKBONES, or timm:NAME
         outputs=2,        # 2: softmax over good, anomaly; 1: sigmoid of anomaly
-        max_pool=False,   # Add the reference's 2x2 max pooling before the average? CAM's maps then lack it
+        max_pool=False,   # Add the reference's 2x2 max pooling? CAM's maps then no longer average to the logit
         stats=IMAGENET_STATS, # (mean, std) of RGB in 0..1, subtracted and divided
         frozen=None,      # Number of the backbone's layers in the prefix, or 'all'; None: its usual cut
     ):

@@ -68,7 +68,7 @@ class DefectNet(nn.Module):
     def __init__(self,
         backbone='vgg16', # One of BACKBONES, or timm:NAME
         outputs=2,        # 2: softmax over good, anomaly; 1: sigmoid of anomaly
-        max_pool=False,   # Add the reference's 2x2 max pooling before the average? The dense weights then do not fit CAM's maps
+        max_pool=False,   # Add the reference's 2x2 max pooling? CAM's maps then no longer average to the logit
         stats=IMAGENET_STATS, # (mean, std) of RGB in 0..1, subtracted and divided
         frozen=None,      # Number of the backbone's layers in the prefix, or 'all'; None: its usual cut
     ):
@@ -221,7 +221,7 @@ def fill_net(
 # %% ../../nbs/models/05_gap.ipynb #3500f9ef
 def defect_net(
     backbone='vgg16',   # One of BACKBONES, or timm:NAME
-    weights='imagenet', # 'imagenet' (added, else shipped; for timm:NAME timm's), 'shipped', 'torchvision', a path, None (random)
+    weights='imagenet', # 'imagenet' (added, else shipped; timm's own for timm:NAME), 'shipped', 'torchvision', a path, None
     **kwargs,           # To DefectNet
 )->DefectNet:
     "A `DefectNet` with pretrained convolutions and the normalisation that fits them."

@@ -6,7 +6,9 @@
 __all__ = ['PUBLISHED', 'published_name', 'read_pth', 'add_weights']
 
 # %% ../../nbs/models/10_import_weights.ipynb #1a5df9d2
-import hashlib, json, re
+import hashlib
+import json
+import re
 from pathlib import Path
 import torch
 from safetensors.torch import save
@@ -16,32 +18,71 @@ from .gap import BACKBONES, IMAGENET_STATS, defect_net, fill_weights
 from .weights import find_added, weights_folder
 
 # %% ../../nbs/models/10_import_weights.ipynb #e9b6c703
-PUBLISHED = {'vgg16': ['397923af'], 'resnet18': ['f37072fd'], 'resnet34': ['b627a593'], 'resnet50': ['0676ba61', '11ad3fa6']}   # torchvision's files
+PUBLISHED = {     # First 8 digits of the SHA-256 of torchvision's files
+    'vgg16': ['397923af'],
+    'resnet18': ['f37072fd'],
+    'resnet34': ['b627a593'],
+    'resnet50': ['0676ba61', '11ad3fa6'],
+}
 
 def published_name(
     path, # A file named as torchvision names it
 ):        # (backbone, first 8 digits of its SHA-256)
-    "What the name of a published file says."
+    "Backbone and hash in the name of a published file."
     m = re.fullmatch(r'(.+)-([0-9a-f]{8})\.pth', Path(path).name)
-    if not m: raise UserError(f'{path} is not named as torchvision names its files, such as resnet18-{PUBLISHED["resnet18"][0]}.pth: give it that name again.')
-    if m[1] not in PUBLISHED: raise UserError(f'{path} is for {m[1]}, which is not among the backbones that can be added: {", ".join(PUBLISHED)}.')
+    if not m:
+        example = f'resnet18-{PUBLISHED["resnet18"][0]}.pth'
+        raise UserError(f'{path} is not named as torchvision names its files, such as {example}: '
+                        'give it that name again.')
+    if m[1] not in PUBLISHED:
+        raise UserError(f'{path} is for {m[1]}, which is not among the backbones that can be added: '
+                        f'{", ".join(PUBLISHED)}.')
     return m.groups()
 
 # %% ../../nbs/models/10_import_weights.ipynb #31d65ce6
+def _check_hash(path):
+    "Refuse a file whose content does not match its name."
+    _, start = published_name(path)
+    if path.is_dir(): raise UserError(f'{path} is a folder: give the .pth file itself.')
+    found = sha256(path)
+    if found.startswith(start): return
+    raise UserError(f'{path} is not whole (SHA-256 {found[:8]}..., its name says {start}): copy or download it again.')
+
+# %% ../../nbs/models/10_import_weights.ipynb #02f0c7e1
 def read_pth(
     path, # A file named as torchvision names it
-)->dict:  # Name -> tensor
+)->dict:  # name -> tensor
     "The tensors of a published file, after its hash was checked; no code in it is run."
-    path, (_, start) = Path(path), published_name(path)
-    if path.is_dir(): raise UserError(f'{path} is a folder: give the .pth file itself.')
-    if not (found := sha256(path)).startswith(start):
-        raise UserError(f'{path} is not whole (SHA-256 {found[:8]}..., its name says {start}): copy or download it again.')
+    path = Path(path)
+    _check_hash(path)
     try: w = torch.load(path, weights_only=True, map_location='cpu')
     except Exception as e:                   # a broken or hostile file fails in any way
-        raise UserError(f'{path} is broken or holds more than numbers, and was not read: take the file that torchvision publishes.') from e
+        raise UserError(f'{path} is broken or holds more than numbers, and was not read: '
+                        'take the file that torchvision publishes.') from e
     if not isinstance(w, dict) or not all(isinstance(v, torch.Tensor) for v in w.values()):
         raise UserError(f'{path} is not a table of tensors: take the file that torchvision publishes.')
     return w
+
+# %% ../../nbs/models/10_import_weights.ipynb #3d58b290
+def _about_file(backbone, name, start):
+    "Facts about the weights that the stored file carries."
+    mean, std = IMAGENET_STATS
+    known = start in PUBLISHED[backbone]
+    return dict(
+        mean=mean, std=std, channels='RGB', input='0..1',
+        source=f'torchvision {name}' if known else f'{name}, not among those that torchvision published',
+        licence='not stated (torchvision)' if known else 'unknown')
+
+# %% ../../nbs/models/10_import_weights.ipynb #421090c6
+def _store(backbone, data):
+    "Write the file whole, under its own hash; the same content is not written twice."
+    hashed = hashlib.sha256(data).hexdigest()
+    path = weights_folder()/f'{backbone}-{hashed[:8]}.safetensors'
+    old = find_added(backbone)
+    if old == path and sha256(old) == hashed: return path, True
+    if old and old != path: raise UserError(f'{backbone} has other weights already: delete {old} to replace them.')
+    with new_file(path, 'set DEFECT_WEIGHTS to a folder that can be written') as f: f.write_bytes(data)
+    return path, False
 
 # %% ../../nbs/models/10_import_weights.ipynb #4300d5c5
 def add_weights(
@@ -49,26 +90,11 @@ def add_weights(
 ):        # The stored file; was it there already?
     "Make a published file the `imagenet` weights of its backbone on this machine."
     backbone, start = published_name(path)
-    w = {k: v.contiguous() for k, v in read_pth(path).items() if not k.startswith(('fc.', 'classifier.'))}
+    dense = 'fc.', 'classifier.'
+    w = {k: v.contiguous() for k, v in read_pth(path).items() if not k.startswith(dense)}
     fill_weights(defect_net(backbone, weights=None), w, path)
-    if bad := next((k for k, v in w.items() if not torch.isfinite(v).all()), None):
-        raise UserError(f'{path} holds NaN or infinity in {bad}: take the file that torchvision publishes.')
-    data = save(w, metadata=dict(about=json.dumps(_about_file(backbone, Path(path).name, start))))
-    return _store(backbone, data)
-
-def _about_file(backbone, name, start):
-    "What the stored file says about itself."
-    mean, std = IMAGENET_STATS
-    known = start in PUBLISHED[backbone]
-    return dict(mean=mean, std=std, channels='RGB', input='0..1', source=f'torchvision {name}' if known else f'{name}, not among those that torchvision published',
-                licence='not stated (torchvision)' if known else 'unknown')
-
-# %% ../../nbs/models/10_import_weights.ipynb #3d58b290
-def _store(backbone, data):
-    "Write the file whole, under its own hash; the same content is not written twice."
-    path = weights_folder()/f'{backbone}-{hashlib.sha256(data).hexdigest()[:8]}.safetensors'
-    old = find_added(backbone)
-    if old == path and sha256(old) == hashlib.sha256(data).hexdigest(): return path, True
-    if old and old != path: raise UserError(f'{backbone} has other weights already: delete {old} to replace them.')
-    with new_file(path, 'set DEFECT_WEIGHTS to a folder that can be written') as f: f.write_bytes(data)
-    return path, False
+    for k, v in w.items():
+        if not torch.isfinite(v).all():
+            raise UserError(f'{path} holds NaN or infinity in {k}: take the file that torchvision publishes.')
+    about = _about_file(backbone, Path(path).name, start)
+    return _store(backbone, save(w, metadata=dict(about=json.dumps(about))))

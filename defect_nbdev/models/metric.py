@@ -9,32 +9,33 @@ __all__ = ['MARGINS', 'LOSSES', 'fixed_scale', 'dynamic_scale', 'scale_floor', '
 # %% ../../nbs/models/09_metric.ipynb #59702ada
 import math
 import torch
+from fastcore.basics import patch
 from torch import nn
 from torch.nn import functional as F
 from ..core.errors import UserError, need
-from .gap import DefectNet, fill_net, anomaly_logit
+from .gap import DefectNet, anomaly_logit, fill_net
 
 # %% ../../nbs/models/09_metric.ipynb #d9e854a9
 def fixed_scale(
-    n, # Number of classes
+    n, # Number of classes, 2 or more
 )->float:
     "AdaCos' fixed scale; 0 for two classes."
     return math.sqrt(2)*math.log(n - 1)
 
 def dynamic_scale(
-    cos, # float [B, C]: cosines of the angles to each class
-    y,   # int [B]: own class
+    cos, # Cosines of the angles to each class, float [B, C]
+    y,   # Own class of each part, int [B]
     s,   # Scale of the step before
 )->float:
     "AdaCos' dynamic scale of one batch."
     own = F.one_hot(y, cos.shape[1]).bool()
-    b = torch.exp(s*cos.double()).masked_fill(own, 0).sum(1).mean()
+    b_avg = torch.exp(s*cos.double()).masked_fill(own, 0).sum(1).mean()
     theta = torch.acos(cos[own].clamp(-1, 1).double()).median()
-    return float(torch.log(b)/torch.cos(theta.clamp(max=math.pi/4)))
+    return float(torch.log(b_avg)/torch.cos(theta.clamp(max=math.pi/4)))
 
 # %% ../../nbs/models/09_metric.ipynb #c6af18e6
 def scale_floor(
-    n,      # Number of classes
+    n,      # Number of classes, 2 or more
     p=.999, # Probability that a part at the centre of its class can reach
 )->float:
     "CosFace's lower bound of the scale."
@@ -44,82 +45,134 @@ def scale_floor(
 class CosineHead(nn.Module):
     "Scale times cosine between embedding and class weights: float `[B, C]`."
     def __init__(self,
-        dim,   # Length of the embedding
-        n,     # Classes
-        scale, # Of the cosines
+        dim,   # Numbers in an embedding
+        n,     # Number of classes
+        scale, # Factor of the cosines
     ):
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(n, dim)); self.register_buffer('scale', torch.tensor(float(scale))); self.reset_parameters()
+        self.weight = nn.Parameter(torch.empty(n, dim))
+        self.register_buffer('scale', torch.tensor(float(scale)))
+        self.reset_parameters()
     def reset_parameters(self): nn.init.xavier_uniform_(self.weight)
-    def forward(self, e): return self.scale.clone()*F.linear(F.normalize(e), F.normalize(self.weight))
+    def forward(self, e):
+        cos = F.linear(F.normalize(e), F.normalize(self.weight))
+        return self.scale.clone()*cos
 
 # %% ../../nbs/models/09_metric.ipynb #7498a661
+def _embedder(n, dim, grid, dropout):
+    "From a map of n channels to an embedding of any length."
+    return nn.Sequential(
+        nn.AdaptiveAvgPool2d(grid), nn.BatchNorm2d(n), nn.Dropout(dropout), nn.Flatten(),
+        nn.Linear(n*grid**2, dim), nn.BatchNorm1d(dim))
+
+# %% ../../nbs/models/09_metric.ipynb #4bd424cf
 class MetricNet(DefectNet):
     "Backbone -> embedding on a sphere -> cosine head over `classes`, the first of which is good."
     explainer = 'gradcam'
     def __init__(self,
-        backbone='vgg16',            # One of BACKBONES
+        backbone='vgg16',            # One of BACKBONES, or timm:NAME
         classes=('good', 'anomaly'), # Good first, then anomaly or the types of defects
         dim=512,                     # Numbers in an embedding
         grid=1,                      # Fields of the average pooling, along each side
-        dropout=.5,                  # Share in front of the embedding
-        scale=None,                  # Of the cosines; None: the larger of fixed_scale and scale_floor
+        dropout=.5,                  # Share of the pooled numbers that is dropped in training, 0..1
+        scale=None,                  # Factor of the cosines at first; None: the larger of fixed_scale and scale_floor
         **kwargs,                    # To DefectNet: frozen, stats
     ):
         super().__init__(backbone, **kwargs)
-        if len(classes) < 2 or classes[0] != 'good': raise UserError(f'The classes are good and at least one other, not {", ".join(classes)}.')
-        n = self.head.in_features; del self.pool
-        self.embed = nn.Sequential(nn.AdaptiveAvgPool2d(grid), nn.BatchNorm2d(n), nn.Dropout(dropout), nn.Flatten(), nn.Linear(n*grid**2, dim), nn.BatchNorm1d(dim))
-        self.head = CosineHead(dim, len(classes), scale or max(fixed_scale(len(classes)), scale_floor(len(classes))))
-        self.config = dict(head='metric', backbone=backbone, classes=list(classes), dim=dim, grid=grid, dropout=dropout, stats=self.config['stats'], frozen=self.config['frozen'])
-    def embedding(self, z): "Unit vectors `[B, dim]` from the prefix's output."; return F.normalize(self._embed(z))
+        n = len(classes)
+        if n < 2 or classes[0] != 'good':
+            raise UserError(f'The classes are good and at least one other, not {", ".join(classes)}.')
+        self.embed = _embedder(self.head.in_features, dim, grid, dropout)
+        self.head = CosineHead(dim, n, scale or max(fixed_scale(n), scale_floor(n)))
+        del self.pool
+        kept = {k: self.config[k] for k in ('stats', 'frozen')}
+        self.config = dict(
+            head='metric', backbone=backbone, classes=list(classes), dim=dim, grid=grid, dropout=dropout, **kept)
     def from_prefix(self, z): return self.head(self._embed(z))
-    def _embed(self, z):
-        alone = self.embed.training and len(z) == 1                         # batch normalisation needs two parts to learn from
-        if alone: self.embed.eval()
-        try: return self.embed(self.tail(z))
-        finally: self.embed.train(self.embed.training or alone)
+
+# %% ../../nbs/models/09_metric.ipynb #0c28a4b2
+@patch
+def _embed(self:MetricNet, z):
+    alone = self.embed.training and len(z) == 1      # batch normalisation needs two parts to learn from
+    if alone: self.embed.eval()
+    try: return self.embed(self.tail(z))
+    finally: self.embed.train(self.embed.training or alone)
+
+@patch
+def embedding(self:MetricNet, z):
+    "Unit vectors `[B, dim]` from the prefix's output."
+    return F.normalize(self._embed(z))
 
 # %% ../../nbs/models/09_metric.ipynb #79682c73
 def metric_net(
-    backbone='vgg16',   # As for defect_net
-    weights='imagenet', # As for defect_net
+    backbone='vgg16',   # One of BACKBONES, or timm:NAME
+    weights='imagenet', # 'imagenet', 'shipped', 'torchvision', a path, or None (random numbers), as in defect_net
     **kwargs,           # To MetricNet
 )->MetricNet:
     "A `MetricNet` with pretrained convolutions."
     return fill_net(MetricNet, backbone, weights, **kwargs)
 
-# %% ../../nbs/models/09_metric.ipynb #faa1c5b0
+# %% ../../nbs/models/09_metric.ipynb #fd2b2032
 MARGINS = dict(arcface='ArcFaceLoss', cosface='CosFaceLoss', sphereface='SphereFaceLoss')
 LOSSES = ['adacos', 'adacos-fixed', *MARGINS]
 
+def _margin(kind, n, margin):
+    "Function that makes a cosine smaller by the margin of a loss."
+    losses = need('pytorch_metric_learning.losses', 'metric')
+    settings = {} if margin is None else dict(margin=margin)
+    loss = getattr(losses, MARGINS[kind])(num_classes=n, embedding_size=1, **settings)
+    return loss.modify_cosine_of_target_classes
+
+# %% ../../nbs/models/09_metric.ipynb #faa1c5b0
 class MetricLoss(nn.Module):
     "Weighted cross-entropy over logits of a `CosineHead`; margins and the scale's steps while it trains."
     def __init__(self,
-        head,           # The net's CosineHead
-        kind='adacos',  # One of LOSSES
-        weight=(1., 3.),# Of good, and of every other class
-        margin=None,    # None: as in the papers, 28.6 degrees, 0.35, 4
-        floor=None,     # Of AdaCos' scale; None: scale_floor; 0: the paper's form
+        head,            # The net's CosineHead
+        kind='adacos',   # One of LOSSES
+        weight=(1., 3.), # Weight of good, and of every other class
+        margin=None,     # ArcFace: degrees; CosFace: cosine; SphereFace: factor; None: as in the papers, 28.6, .35, 4
+        floor=None,      # Smallest scale of AdaCos; None: scale_floor; 0: the paper's form
     ):
         super().__init__()
-        if kind not in LOSSES: raise UserError(f'There is no metric loss {kind!r}: choose from {", ".join(LOSSES)}.')
-        self.heads, self.kind, n = [head], kind, len(head.weight)          # in a list: the head belongs to the net
-        self.floor, (good, other) = scale_floor(n) if floor is None else floor, weight
+        if kind not in LOSSES:
+            raise UserError(f'There is no metric loss {kind!r}: choose from {", ".join(LOSSES)}.')
+        self.kind = kind
+        self.heads = [head]          # in a list, because the head belongs to the net
+        n = len(head.weight)
+        self.floor = scale_floor(n) if floor is None else floor
+        good, other = weight
         self.register_buffer('weight', torch.tensor([good] + [other]*(n - 1), dtype=torch.float32))
-        if kind in MARGINS: self.margin = getattr(need('pytorch_metric_learning.losses', 'metric'), MARGINS[kind])(num_classes=n, embedding_size=1, **({} if margin is None else dict(margin=margin))).modify_cosine_of_target_classes
+        if kind in MARGINS: self.margin = _margin(kind, n, margin)
 
     def forward(self, z, y, **kwargs):
-        head, y = self.heads[0], y.as_subclass(torch.Tensor).long(); cos = z/head.scale.clone()
-        if head.training and self.kind == 'adacos':
-            with torch.no_grad(): head.scale.fill_(max(self.floor, dynamic_scale(cos.detach(), y, float(head.scale))))
+        head, y = self.heads[0], y.as_subclass(torch.Tensor).long()
+        cos = z/head.scale.clone()
+        if head.training and self.kind == 'adacos': self._step_scale(cos, y)
         if head.training and self.kind in MARGINS: cos = self._with_margin(cos, y)
-        l = F.cross_entropy(head.scale.clone()*cos, y, reduction='none'); w = self.weight[y]
-        return (l*w).sum()/w.sum()
+        loss = F.cross_entropy(head.scale.clone()*cos, y, reduction='none')
+        w = self.weight[y]
+        return (loss*w).sum()/w.sum()
 
-    def _with_margin(self, cos, y):
-        own = F.one_hot(y, cos.shape[1]).bool()
-        return torch.where(own, self.margin(cos[own])[:, None], cos)
+# %% ../../nbs/models/09_metric.ipynb #a509347e
+@patch
+@torch.no_grad()
+def _step_scale(self:MetricLoss, cos, y):
+    scale = self.heads[0].scale
+    scale.fill_(max(self.floor, dynamic_scale(cos.detach(), y, float(scale))))
 
-    def activation(self, z): p = torch.sigmoid(anomaly_logit(z))[:, None]; return torch.cat([1 - p, p], 1)
-    def decodes(self, p): return p.argmax(-1)
+@patch
+def _with_margin(self:MetricLoss, cos, y):
+    own = F.one_hot(y, cos.shape[1]).bool()
+    return torch.where(own, self.margin(cos[own])[:, None], cos)
+
+# %% ../../nbs/models/09_metric.ipynb #85fcc484
+@patch
+def activation(self:MetricLoss, z):
+    "Probabilities of good and anomaly, float `[B, 2]`."
+    p = torch.sigmoid(anomaly_logit(z))[:, None]
+    return torch.cat([1 - p, p], 1)
+
+@patch
+def decodes(self:MetricLoss, p):
+    "0 for good, 1 for anomaly."
+    return p.argmax(-1)

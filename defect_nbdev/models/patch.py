@@ -41,7 +41,7 @@ class PatchNet(nn.Module):
     explainer = 'patch'
     def __init__(self,
         backbone='efficientnet-lite0', # One of BACKBONES, or timm:NAME
-        layers=None,      # Names of two layers, where a+b is one; None: PATCH_LAYERS, of timm the stages at strides 8 and 16
+        layers=None,      # Names of two layers, where a+b is one; None: PATCH_LAYERS, for timm strides 8 and 16
         whole=None,       # Names of layers that describe the photo as a whole; None: WHOLE_LAYERS; (): none
         fine=None,        # Name of the layer at stride 4 that shows outlines; None: FINE_LAYERS; '': none
         dims=None,        # Whitened components kept of each layer, at most the channels of the narrower; None: DIMS

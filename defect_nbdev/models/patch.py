@@ -175,7 +175,8 @@ def raw(self:PatchNet,
     x, # float [B, 3, H, W] in 0..1
 ):     # List: layers [B, C, H/8, W/8]; where the net has them, the fine layer [B, C, H/4, W/4] and the whole [B, n]
     "Outputs of the frozen layers for each patch, and for the photo."
-    if len(x) > 1 and x.device.type == 'cpu' and not torch.compiler.is_exporting():
+    exporting = torch.compiler.is_exporting()              # asked first: len(x) would fix the size of the batch in the export
+    if not exporting and len(x) > 1 and x.device.type == 'cpu':
         one_by_one = [self.raw(o) for o in x.split(1)]     # faster: large maps overflow the cache
         return [torch.cat(r) for r in zip(*one_by_one)]
     if self.tiles == (1, 1): return self._layers(x)

@@ -38,7 +38,7 @@ NEEDS = dict(gradcam=['pytorch_grad_cam'], timm=['timm'], track=['tensorboard', 
 
 def tries(at, extras):
     "Import everything, from a folder that is not the checkout."
-    code = ''.join(f'import {m}; ' for e in extras for m in NEEDS[e]) + 'import warnings; warnings.filterwarnings("ignore"); import defect_nbdev.all, defect_nbdev.runs.recipe, defect_nbdev.cli.program, importlib.metadata as m; print(m.version("fastai"), m.version("torch"))'
+    code = ''.join(f'import {m}; ' for e in extras for m in NEEDS[e]) + 'import warnings; warnings.filterwarnings("ignore"); import defect_nbdev.all, defect_nbdev.runs.demo, defect_nbdev.cli.program, importlib.metadata as m; print(m.version("fastai"), m.version("torch"))'
     return sh(at/'python', '-c', code, cwd=at.parent).split()
 
 def offline(at, d):

@@ -44,13 +44,13 @@ def test_other_layouts(layout, request, defect, tmp_path):
 
 def test_elpv(defect, monkeypatch, tmp_path):
     "The demo; with photos and an export of full size it runs in .ci/run."
-    from defect_nbdev.runs import recipe
-    monkeypatch.setattr(recipe, 'demo', partial(recipe.demo, washers=18, size=96, export=False))
+    from defect_nbdev.runs import demo as run
+    monkeypatch.setattr(run, 'demo', partial(run.demo, washers=18, size=96, export=False))
     out = tmp_path/'demo'
     t = check(defect('demo', '-o', out, '-n', 40), out, {'washers'})
     assert len(t) == 8
     assert 'AUPRO' in (out/'washers/run/report.html').read_text()       # washers have masks
-    recipe.demo(out, 30, washers=0, bar=False)                          # a second run replaces the first
+    run.demo(out, 30, washers=0, bar=False)                          # a second run replaces the first
     assert len(pd.read_csv(out/'predictions.csv')) == 6
     assert not [p for p in tmp_path.iterdir() if p.name != 'demo']      # and leaves nothing beside it
 

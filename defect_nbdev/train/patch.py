@@ -209,7 +209,7 @@ def fit_patches(
     if turned is None: turned = at_any_angle(use)
     rows = with_turns(use.assign(fold=fold), size, ENOUGH if turned else 0, seed)
     n_turned = len(rows) - len(use)
-    n_synthetic = _synthetic_count(net, steps, (~bad).sum())
+    n_synthetic = _synthetic_count(net, steps, int((~bad).sum()))
     store.hurry(len(rows) + n_synthetic)
     row_bad, row_fold = (rows.label == 'anomaly').values, rows.fold.values
 

@@ -17,7 +17,8 @@ from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
 from ..data.images import read_mask
 from ..explain.boxes import mask_boxes
 from ..explain.show import COLORS, grid, show_boxes
-from ..metrics.thresholds import apply_temperature, cuts, ece, reliability
+from ..metrics.calibration import apply_temperature, ece, reliability
+from ..metrics.thresholds import cuts
 
 # %% ../../nbs/report/01_figures.ipynb #303ef1cb
 def _by_turns(a, b):

@@ -134,7 +134,7 @@ def reliability_figure(
     ax=None,        # Axes to draw on; None: a new figure
     bins=10,        # Bins of equal width over 0..1
 )->Figure:
-    "Share of anomalies among parts of about one probability, before and after calibration."
+    "Share of anomalies among parts with about the same probability, before and after calibration."
     ax, raw = _axis(ax), apply_temperature(p, 1/temperature)
     curves = [(p, 'model', '#0072B2')]
     if temperature != 1: curves = [(raw, 'before', '#999999'), (p, 'after', '#0072B2')]

@@ -87,7 +87,7 @@ BODY = """
   <output id="lov" for="lo"></output>
   <div class="wide">
     <label><input type="checkbox" id="one"> one threshold, nothing to REVIEW</label>
-    <button type="button" id="back">back to the start</button>
+    <button type="button" id="back">reset thresholds</button>
   </div>
 </form>
 <div class="two">
@@ -100,8 +100,9 @@ BODY = """
 <section id="types"><h2>Types of defects</h2><table id="typ"></table></section>
 <section id="parts">
   <h2>Parts</h2>
-  <p>Left the photo, right heat and boxes at the thresholds that the page opened with: one scale for all parts,
-  half as strong where a part passes. The hardest parts of each group come first. Choose one to enlarge it.</p>
+  <p>Each picture shows the photo on the left, and its heat and boxes on the right. They are drawn at the thresholds
+  that the page opened with, on one scale for all parts, and half as strong for a part that passes.
+  The hardest parts of each group come first. Select one to enlarge it.</p>
   <div id="gal"></div>
 </section>
 <!--static-->
@@ -140,7 +141,7 @@ function wilson(k, n) {
   return [Math.max(0, m - h), Math.min(1, m + h)];
 }
 function rate(k, n, what) {
-  if (!n) return 'not known, there are no such parts';
+  if (!n) return 'unknown: there are no parts of this kind';
   const [a, b] = wilson(k, n);
   return `${k} of ${n} ${what}: ${pct(k/n)}, 95 % interval ${pct(a)} to ${pct(b)}`;
 }

@@ -137,7 +137,7 @@ def curve_sections(
     return [
         ('Curves', (curves, 'ROC curve and precision-recall curve of these parts; '
                             'the threshold is a point on each.')),
-        ('Calibration', (calibration, 'Share of anomalies among parts of about one probability; '
+        ('Calibration', (calibration, 'Share of anomalies among parts with about the same probability; '
                                       'on the dotted line a probability means what it says. ECE is the mean gap.'))]
 
 # %% ../../nbs/report/03_page.ipynb #8e05e656

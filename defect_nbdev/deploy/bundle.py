@@ -17,7 +17,8 @@ from ..core.files import new_file, new_folder, sha256, to_json
 from ..models.weights import SHA256, SHIPPED
 from ..models.timm_backbone import TIMM
 from ..explain.box_rule import PLAIN, box_threshold
-from ..metrics.thresholds import apply_temperature, decide, fit_temperature
+from ..metrics.calibration import apply_temperature, fit_temperature
+from ..metrics.thresholds import decide
 from ..train.methods import net_builder
 from .schema import problem
 from .info import INFO, MODEL, SCHEMA, bundle_of, check_weights, load_info

@@ -17,7 +17,8 @@ from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
 from ..data.images import read_mask
 from ..explain.boxes import mask_boxes
 from ..explain.show import COLORS, grid, show_boxes
-from ..metrics.thresholds import apply_temperature, cuts, ece, reliability
+from ..metrics.calibration import apply_temperature, ece, reliability
+from ..metrics.thresholds import cuts
 
 # %% ../../nbs/report/01_figures.ipynb #303ef1cb
 def _by_turns(a, b):
@@ -133,7 +134,7 @@ def reliability_figure(
     ax=None,        # Axes to draw on; None: a new figure
     bins=10,        # Bins of equal width over 0..1
 )->Figure:
-    "Share of anomalies among parts of about one probability, before and after calibration."
+    "Share of anomalies among parts with about the same probability, before and after calibration."
     ax, raw = _axis(ax), apply_temperature(p, 1/temperature)
     curves = [(p, 'model', '#0072B2')]
     if temperature != 1: curves = [(raw, 'before', '#999999'), (p, 'after', '#0072B2')]

@@ -10,81 +10,129 @@ import torch
 from fastcore.basics import patch
 from torch import nn
 from torch.nn import functional as F
-from ..explain.heatmap import GRADIENT_METHODS, SLOW
 from ..core.errors import UserError
 from ..models.gap import anomaly_logit, anomaly_weights, layer as find_layer
+from ..models.metric import MetricNet
+from ..explain.heatmap import GRADIENT_METHODS, SLOW
 
 # %% ../../nbs/deploy/03_graph.ipynb #218c91a2
+_CORNERS = (0, 0), (0, 1), (1, 0), (1, 1)      # Of a 2 x 2 window
+
 def _max_pool_backward(x, y, g):
     "2 x 2 windows; of equal values the first gets the gradient, as in PyTorch."
     h, w = 2*y.shape[2], 2*y.shape[3]
-    parts, taken, out = [x[:, :, i:h:2, j:w:2] for i in (0, 1) for j in (0, 1)], torch.zeros_like(g), []
-    for p in parts:
-        hit = (p == y).to(g.dtype)*(1 - taken); taken = taken + hit; out.append(hit*g)
-    z = torch.stack(out, 2).flatten(1, 2)                      # [B, C*4, h/2, w/2]: what pixel_shuffle takes
+    taken, shares = torch.zeros_like(g), []
+    for i, j in _CORNERS:
+        is_max = (x[:, :, i:h:2, j:w:2] == y).to(g.dtype)
+        hit = is_max*(1 - taken)
+        taken = taken + hit
+        shares.append(hit*g)
+    z = torch.stack(shares, 2).flatten(1, 2)      # [B, C*4, h/2, w/2], as pixel_shuffle takes it
     return F.pad(F.pixel_shuffle(z, 2), (0, x.shape[3] - w, 0, x.shape[2] - h))
 
 # %% ../../nbs/deploy/03_graph.ipynb #5b5367b8
 def layer_backward(
-    m, # A layer of a VGG: convolution, ReLU, 2 x 2 max pooling
+    m, # A layer: convolution of stride 1, ReLU, 2 x 2 max pooling or identity
     x, # Its input, float [B, C, h, w]
-    y, # Its output, float [B, C, h, w]
-    g, # Gradient of the output
-):     # Gradient of the input
+    y, # Its output, float [B, C', h', w']
+    g, # Gradient of the output, float [B, C', h', w']
+):     # Gradient of the input, float [B, C, h, w]
     "Backward through one layer, in forward operations."
     if isinstance(m, nn.Identity): return g
     if isinstance(m, nn.ReLU): return g*(y > 0).to(g.dtype)
-    if isinstance(m, nn.MaxPool2d) and (m.kernel_size, m.stride, m.padding) == (2, 2, 0): return _max_pool_backward(x, y, g)
-    if isinstance(m, nn.Conv2d) and m.stride == (1, 1) and m.groups == 1: return F.conv_transpose2d(g, m.weight, None, m.stride, m.padding)
-    raise UserError(f'A {type(m).__name__} lies between the heatmap and the verdict, which cannot be exported: take the last layer.')
+    if isinstance(m, nn.MaxPool2d) and (m.kernel_size, m.stride, m.padding) == (2, 2, 0):
+        return _max_pool_backward(x, y, g)
+    if isinstance(m, nn.Conv2d) and m.stride == (1, 1) and m.groups == 1:
+        return F.conv_transpose2d(g, m.weight, None, m.stride, m.padding)
+    raise UserError(f'A {type(m).__name__} lies between the heatmap and the verdict and cannot be exported: '
+                    'take the last layer.')
 
 # %% ../../nbs/deploy/03_graph.ipynb #ab4c21fe
 def _gap_backward(net, a):
-    p = net.pool(a); logit = anomaly_logit(net.head(p.mean((2, 3))))
-    g = (anomaly_weights(net)[0]/(p.shape[2]*p.shape[3]))[None, :, None, None].expand_as(p)
+    "Anomaly logit of a map, and the logit's gradient."
+    p = net.pool(a)
+    logit = anomaly_logit(net.head(p.mean((2, 3))))
+    w, _ = anomaly_weights(net)
+    g = (w/(p.shape[2]*p.shape[3]))[None, :, None, None].expand_as(p)
     return logit, layer_backward(net.pool, a, p, g)
 
+# %% ../../nbs/deploy/03_graph.ipynb #a81ca498
 def _windows(n, k):
-    "`[k, n]`: which of n places each of k windows of the adaptive pooling averages."
+    "`[k, n]`: which of n places each of the k windows of adaptive pooling averages."
     out = torch.zeros(k, n)
-    for i in range(k): a, b = i*n//k, -(-(i + 1)*n//k); out[i, a:b] = 1/(b - a)
+    for i in range(k):
+        start = i*n//k
+        end = -(-(i + 1)*n//k)      # rounded up
+        out[i, start:end] = 1/(end - start)
     return out
 
 # %% ../../nbs/deploy/03_graph.ipynb #331db693
+def _cosine_backward(head, v):
+    "Logits of embeddings `v` of any length, and the gradient of the anomaly logit with respect to `v`."
+    n = v.norm(dim=1, keepdim=True)
+    e, w = v/n, F.normalize(head.weight)
+    z = head.scale*F.linear(e, w)
+    gz = torch.cat([-torch.ones_like(z[:, :1]), z[:, 1:].softmax(1)], 1)
+    ge = head.scale*gz@w
+    return z, (ge - e*(e*ge).sum(1, keepdim=True))/n
+
+# %% ../../nbs/deploy/03_graph.ipynb #b8bfab71
 def _factor(bn): return bn.weight*torch.rsqrt(bn.running_var + bn.eps)
 
 def _metric_backward(net, a):
-    _, bn2, _, _, dense, bn1 = net.embed; grid = net.config['grid']
-    v = net.embed(a); n = v.norm(dim=1, keepdim=True); e, w = v/n, F.normalize(net.head.weight)
-    z = net.head.scale*F.linear(e, w)
-    ge = net.head.scale*torch.cat([-torch.ones_like(z[:, :1]), z[:, 1:].softmax(1)], 1)@w
-    gd = (ge - e*(e*ge).sum(1, keepdim=True))/n*_factor(bn1)@dense.weight
-    g = gd.view(-1, a.shape[1], grid, grid)*_factor(bn2)[:, None, None]
-    return anomaly_logit(z), torch.einsum('bcij,ih,jw->bchw', g, _windows(a.shape[2], grid), _windows(a.shape[3], grid))
+    "Anomaly logit of a map, and the logit's gradient."
+    _, bn2, _, _, dense, bn1 = net.embed
+    grid = net.config['grid']
+    z, gv = _cosine_backward(net.head, net.embed(a))
+    g = gv*_factor(bn1)@dense.weight
+    g = g.view(-1, a.shape[1], grid, grid)*_factor(bn2)[:, None, None]
+    rows, cols = _windows(a.shape[2], grid), _windows(a.shape[3], grid)
+    return anomaly_logit(z), torch.einsum('bcij,ih,jw->bchw', g, rows, cols)
+
+# %% ../../nbs/deploy/03_graph.ipynb #735fb101
+def _check_heat(net, method, layer):
+    "Refuse heat that cannot be exported, and say what can."
+    ways = 'cam', *GRADIENT_METHODS
+    if method in SLOW:
+        raise UserError(f'Heat by {method} takes hundreds of passes and cannot be exported: '
+                        'choose another explainer, for example cam.')
+    if method not in ('patch', *ways):
+        raise UserError(f'There is no heat by {method!r} to export: choose from {", ".join(ways)}.')
+    if layer and method in ('patch', 'cam'): raise UserError(f'{method} takes no layer: leave it out, or use layercam.')
+    own = net.explainer
+    wrong_patch = (method == 'patch') != (own == 'patch')
+    wrong_cam = method == 'cam' and own != 'cam'
+    if wrong_patch or wrong_cam: raise UserError(f'This network gives no heat by {method}: choose {own}.')
 
 # %% ../../nbs/deploy/03_graph.ipynb #82fbc84d
 class VerdictGraph(nn.Module):
     "Images in, probability and heat out, in forward operations alone."
     def __init__(self,
-        net,            # A DefectNet, MetricNet or PatchNet
+        net,            # A DefectNet, MetricNet or PatchNet; it is set to evaluation mode and no longer learns
         temperature=1., # The logit is divided by it
         method=None,    # cam, patch, or one of GRADIENT_METHODS; None: the net's own
-        layer=None,     # Name of a layer; None: the last
+        layer=None,     # Name of the layer for a gradient method, as in net.layers; None: the last
     ):
-        super().__init__(); self.net, self.temperature, self.method = net.eval().requires_grad_(False), temperature, method or net.explainer
-        if self.method in SLOW: raise UserError(f'Heat by {self.method} takes hundreds of passes and cannot be exported: choose another explainer, for example cam.')
-        if self.method not in ('patch', 'cam', *GRADIENT_METHODS): raise UserError(f'There is no heat by {self.method!r} to export: choose from cam, {", ".join(GRADIENT_METHODS)}.')
-        if layer and self.method in ('patch', 'cam'): raise UserError(f'{self.method} takes no layer: leave it away, or use layercam.')
-        if (self.method == 'patch') != (net.explainer == 'patch') or self.method == 'cam' and net.explainer != 'cam': raise UserError(f'This network gives no heat by {self.method}: choose {net.explainer}.')
-        if net.explainer != 'patch':
-            self.body = nn.ModuleList([*net.prefix, *net.tail]); find_layer(net, layer)      # says which layers there are
-            self.at = net.names[layer.replace('-', '_') if layer else list(net.names)[-1]]
+        super().__init__()
+        self.net, self.temperature = net.eval().requires_grad_(False), temperature
+        self.method = method or net.explainer
+        _check_heat(net, self.method, layer)
+        if self.method != 'patch': self._cut(layer)
 
     def forward(self, images): # float [B, 3, H, W] in 0..1 -> probability [B], heat [B, h, w]
         logit, heat = self.net.explain(images) if self.method == 'patch' else self._explain(images)
         return torch.sigmoid(logit/self.temperature), heat
 
 # %% ../../nbs/deploy/03_graph.ipynb #004d7bb1
+@patch
+def _cut(self:VerdictGraph, layer):
+    "The backbone as a row of layers, and the place of the one whose heat is wanted."
+    net = self.net
+    self.body = nn.ModuleList([*net.prefix, *net.tail])
+    find_layer(net, layer)      # refuses a name that the net does not have
+    name = layer.replace('-', '_') if layer else list(net.names)[-1]
+    self.at = net.names[name]
+
 def _run(layers, z):
     "Outputs of layers, the input first."
     out = [z]
@@ -93,9 +141,13 @@ def _run(layers, z):
 
 @patch
 def _explain(self:VerdictGraph, images):
-    *_, a = _run(self.body[:self.at + 1], (images - self.net.mean)/self.net.std)
-    zs = _run(rest := self.body[self.at + 1:], a)
-    logit, g = (_metric_backward if hasattr(self.net, 'embed') else _gap_backward)(self.net, zs[-1])
-    if self.method == 'cam': return logit, torch.einsum('bkij,k->bij', a, anomaly_weights(self.net)[0])
-    for m, x, y in reversed(list(zip(rest, zs, zs[1:]))): g = layer_backward(m, x, y, g)
+    "Anomaly logit and heat."
+    net, rest = self.net, self.body[self.at + 1:]
+    a = _run(self.body[:self.at + 1], (images - net.mean)/net.std)[-1]
+    outputs = _run(rest, a)
+    head_backward = _metric_backward if isinstance(net, MetricNet) else _gap_backward
+    logit, g = head_backward(net, outputs[-1])
+    if self.method == 'cam': return logit, torch.einsum('bkij,k->bij', a, anomaly_weights(net)[0])
+    steps = list(zip(rest, outputs, outputs[1:]))
+    for m, x, y in reversed(steps): g = layer_backward(m, x, y, g)
     return logit, GRADIENT_METHODS[self.method](a, g)

@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 from PIL import Image
-from .engines import auto_engine, check_backend, load_engine
-from ..explain.boxes import find_boxes, find_mask, scale_heat
-from .info import load_info
-from ..metrics.thresholds import by_hand
-from ..core.errors import UserError, need
-from ..explain.scale import shown_scale, upsample
-from ..data.images import read_image, squish, to_array
+from ..core.errors import UserError
 from ..core.progress import progress_bar
+from ..data.images import read_image, squish, to_array
 from ..data.sources import Sources
+from ..explain.boxes import find_boxes, find_mask, scale_heat
+from ..explain.scale import shown_scale, upsample
+from ..metrics.thresholds import by_hand
+from .engines import auto_engine, check_backend, load_engine
+from .info import load_info
 
 # %% ../../nbs/deploy/07_inspector.ipynb #1dca04bd
 @dataclass(repr=False)
@@ -30,12 +30,12 @@ class Verdict:
     "PASS, REVIEW or FAIL of one photo, with its reasons; ERROR if the photo could not be read."
     path: str = ''            # Of the photo; empty if it came from memory
     label: str = 'ERROR'      # PASS, REVIEW, FAIL or ERROR
-    p_anomaly: float = float('nan') # Probability of anomaly
-    threshold: float = .5     # From which probability on a part fails
-    review: float = .5        # From which probability on it does not pass
+    p_anomaly: float = float('nan') # Probability of anomaly, 0..1
+    threshold: float = .5     # Probability from which a part fails
+    review: float = .5        # Probability from which a part no longer passes
     size: tuple = (0, 0)      # (height, width) of the photo, px
     raw: np.ndarray = field(default=None, repr=False) # float32 [h, w] heat as the network made it
-    scale: tuple = field(default=None, repr=False)    # (cold, hot) for showing the heat
+    scale: tuple = field(default=None, repr=False)    # (cold, hot): raw heat shown as 0 and 1; None: its own range
     box: dict = field(default_factory=dict, repr=False) # Settings of find_boxes
     error: str = ''           # Why there is no verdict
     photo: Image.Image = field(default=None, repr=False) # The photo, if it came from memory
@@ -43,71 +43,109 @@ class Verdict:
     defect: str = ''          # Type of defect, where it is known
     mask_path: str = ''       # File of the true mask, if there is one
 
-    def __repr__(self): return f"Verdict({self.label}, p={self.p_anomaly:.3f}, {len(self.boxes)} boxes, {Path(self.path).name or 'from memory'}{', ' + self.error if self.error else ''})"
+    def __repr__(self):
+        name = Path(self.path).name or 'from memory'
+        error = f', {self.error}' if self.error else ''
+        return f'Verdict({self.label}, p={self.p_anomaly:.3f}, {len(self.boxes)} boxes, {name}{error})'
 
-    @property
-    def image(self): "The photo, RGB."; return self.photo or read_image(self.path)
+# %% ../../nbs/deploy/07_inspector.ipynb #04e77ec9
+@patch(as_prop=True)
+def image(self:Verdict):
+    "The photo, RGB."
+    return self.photo or read_image(self.path)
 
-    @property
-    def heatmap(self): "Raw heat, float32 `[H, W]` at the photo's size."; return upsample(self.raw, self.size)
+@patch(as_prop=True)
+def heatmap(self:Verdict):
+    "Raw heat, float32 `[H, W]` at the photo's size."
+    return upsample(self.raw, self.size)
+
+@patch(as_prop=True)
+def _passes(self:Verdict): return self.label not in ('FAIL', 'REVIEW')
 
 # %% ../../nbs/deploy/07_inspector.ipynb #6a51cd09
 BOX_PIXELS = 2**21
 
 def _smaller(box, k):
     "Settings for a map that is k times smaller than the photo: an area in pixels shrinks with it."
-    return box | dict(min_area=max(1, box['min_area']/k**2)) if box.get('min_area', 0) >= 1 else box
+    area = box.get('min_area', 0)
+    return box | dict(min_area=max(1, area/k**2)) if area >= 1 else box
 
 def _larger(b, small, size):
-    "Boxes of a smaller map in pixels of the photo, outwards."
+    "Boxes of a smaller map in pixels of the photo, rounded outwards."
     if tuple(small) == tuple(size): return b
-    ky, kx = size[0]/small[0], size[1]/small[1]
-    return np.stack([np.floor(b[:, 0]*kx), np.floor(b[:, 1]*ky), np.ceil(b[:, 2]*kx).clip(max=size[1]), np.ceil(b[:, 3]*ky).clip(max=size[0])], 1).astype(int)
+    h, w = size
+    ky, kx = h/small[0], w/small[1]
+    x0, y0, x1, y1 = b.T
+    corner = [np.floor(x0*kx), np.floor(y0*ky)]
+    opposite = [np.ceil(x1*kx).clip(max=w), np.ceil(y1*ky).clip(max=h)]
+    return np.stack(corner + opposite, 1).astype(int)
 
 # %% ../../nbs/deploy/07_inspector.ipynb #6515876c
 def _rescored(heat, scale, b):
-    h = scale_heat(heat, scale); s = np.array([h[y0:y1, x0:x1].mean() for x0, y0, x1, y1 in b], np.float32)
+    "Boxes and their mean heat on another scale, best first."
+    h = scale_heat(heat, scale)
+    s = np.array([h[y0:y1, x0:x1].mean() for x0, y0, x1, y1 in b], np.float32)
     best = np.argsort(-s, kind='stable')
     return b[best], s[best]
 
+@patch
+def _find(self:Verdict):
+    "Boxes in pixels of the photo, and their scores."
+    k = max(1., (self.size[0]*self.size[1]/BOX_PIXELS)**.5)
+    small = tuple(max(1, round(s/k)) for s in self.size)
+    heat = upsample(self.raw, small)
+    b, s = find_boxes(heat, **_smaller(self.box, k))
+    if self.scale and self.box.get('scale') is None: b, s = _rescored(heat, self.scale, b)
+    return _larger(b, heat.shape, self.size), s*np.float32(self.p_anomaly)
+
 @patch(as_prop=True)
 def _found(self:Verdict):
-    "Boxes and their scores, found once."
-    if self.label not in ('FAIL', 'REVIEW'): return np.zeros((0, 4), int), np.zeros(0, np.float32)
-    if '_boxes' not in self.__dict__:
-        k = max(1., (self.size[0]*self.size[1]/BOX_PIXELS)**.5); heat = upsample(self.raw, tuple(max(1, round(s/k)) for s in self.size))
-        b, s = find_boxes(heat, **_smaller(self.box, k))
-        if self.scale and self.box.get('scale') is None: b, s = _rescored(heat, self.scale, b)
-        self.__dict__['_boxes'] = _larger(b, heat.shape, self.size), s*np.float32(self.p_anomaly)
-    return self.__dict__['_boxes']
+    "Boxes and their scores; they are looked for once."
+    if self._passes: return np.zeros((0, 4), int), np.zeros(0, np.float32)
+    if '_boxes' not in self.__dict__: self._boxes = self._find()
+    return self._boxes
 
 # %% ../../nbs/deploy/07_inspector.ipynb #4b5ce010
 @patch(as_prop=True)
-def boxes(self:Verdict): "int `[n, 4]` xyxy half-open, in pixels of the photo, best first; none for a PASS."; return self._found[0]
+def boxes(self:Verdict):
+    "int `[n, 4]` xyxy half-open, in pixels of the photo, best first; none for a PASS."
+    return self._found[0]
 
 @patch(as_prop=True)
-def box_scores(self:Verdict): "float32 `[n]` in 0..1."; return self._found[1]
+def box_scores(self:Verdict):
+    "float32 `[n]` in 0..1."
+    return self._found[1]
 
 @patch
 def mask(self:Verdict):
-    "bool `[H, W]`: the regions that the boxes frame. It is found at the photo's own size; above 2 megapixels, where boxes are found on a smaller map, an edge may differ by a few pixels."
-    return find_mask(self.heatmap, **self.box) if self.label in ('FAIL', 'REVIEW') else np.zeros(self.size, bool)
+    "bool `[H, W]`: the regions that the boxes frame, found at the photo's own size."
+    return np.zeros(self.size, bool) if self._passes else find_mask(self.heatmap, **self.box)
 
 # %% ../../nbs/deploy/07_inspector.ipynb #6a374d0c
 @patch
 def to_dict(v:Verdict)->dict:
     "Plain numbers and strings, ready for JSON."
-    return dict(path=v.path, verdict=v.label, p_anomaly=None if np.isnan(v.p_anomaly) else round(float(v.p_anomaly), 6), threshold=v.threshold, review=v.review, size=list(v.size),
-                boxes=v.boxes.tolist(), box_scores=[round(float(s), 6) for s in v.box_scores], error=v.error)
+    p = None if np.isnan(v.p_anomaly) else round(float(v.p_anomaly), 6)
+    scores = [round(float(s), 6) for s in v.box_scores]
+    return dict(
+        path=v.path, verdict=v.label, p_anomaly=p, threshold=v.threshold, review=v.review, size=list(v.size),
+        boxes=v.boxes.tolist(), box_scores=scores, error=v.error)
 
+# %% ../../nbs/deploy/07_inspector.ipynb #8dc73d18
 @patch
-def show(v:Verdict, ax=None, truth=''):
+def show(v:Verdict,
+    ax=None,  # Axis to draw on; None: a new figure
+    truth='', # Text in brackets after the title; empty: none
+):            # The axis
     "Photo, heat and boxes, with verdict and probability as the title."
     if v.error: raise UserError(v.error)
-    from defect_nbdev.explain.show import COLORS, show_boxes, show_heat, show_part   # matplotlib is slow to import, and only pictures need it
-    ax = show_part(v.image, ax, f'{v.label}  p={v.p_anomaly:.2f}' + (f'  ({truth})' if truth else ''))
+    from defect_nbdev.explain.show import COLORS, show_boxes, show_heat, show_part   # imports matplotlib, which is slow
+    title = f'{v.label}  p={v.p_anomaly:.2f}'
+    if truth: title += f'  ({truth})'
+    ax = show_part(v.image, ax, title)
     ax.title.set_color(COLORS[v.label])
-    return show_boxes(v.boxes, show_heat(v.heatmap, ax, shown_scale(v.scale, v.label)))
+    show_heat(v.heatmap, ax, shown_scale(v.scale, v.label))
+    return show_boxes(v.boxes, ax)
 
 @patch
 def _repr_png_(self:Verdict):
@@ -116,7 +154,7 @@ def _repr_png_(self:Verdict):
 
 # %% ../../nbs/deploy/07_inspector.ipynb #79605b43
 def _info(model):
-    "What is known of a folder, or of a learner that was just trained."
+    "What is known about a folder, or about a `Fitted`."
     if isinstance(model, (str, Path)): return load_info(model)
     from defect_nbdev.deploy.bundle import model_info   # imports torch, which an export does not need
     return model_info(model)
@@ -124,85 +162,113 @@ def _info(model):
 class Inspector:
     "Photos in, `Verdict`s out."
     def __init__(self,
-        model,          # Folder of a run or of its bundle, or a Fitted
+        model,          # Folder of a run, a bundle, or a Fitted
         threshold=None, # Probability from which a part fails, or (pass below, fail from); None: the model's own
         bs=8,           # Photos in a batch
         device=None,    # Of PyTorch; None: the GPU if there is one
-        backend='auto', # One of backend.BACKENDS; auto: ONNX Runtime where its verdicts are PyTorch's
-        workers=None,   # Threads that read photos ahead, and with ONNX Runtime also judge them; None: 2, or what the engine likes best
-        threads=None,   # Of the processor, for an export; None: all
+        backend='auto', # One of engines.BACKENDS; auto: ONNX Runtime where its verdicts are PyTorch's
+        workers=None,   # Threads that read photos ahead, with ONNX Runtime also judge them; None: the engine's lanes, or 2
+        threads=None,   # Threads of an export's engine; None: one for each core
         **explain,      # Other settings of the explainer than the model's own: for SHAP max_evals, masker
     ):
         self.bs, self.info = bs, _info(model)
         t = self.info['thresholds']
-        self.review, self.threshold = by_hand((t.get('review', t['fail']), t['fail']) if threshold is None else threshold)
+        own = t.get('review', t['fail']), t['fail']
+        self.review, self.threshold = by_hand(own if threshold is None else threshold)
         self.explain = self.info.get('explain', {}) | explain
         self._open(model, check_backend(backend), device, explain, threads)
         self.backend, self.net, self.device = self.engine.kind, self.engine.net, self.engine.device
         self.workers = workers or self.engine.lanes or 2
-    def __repr__(self):
-        at = f"PASS below {self.review:.3g}, FAIL from {self.threshold:.3g}"
-        return f"Inspector({self.info['net']['backbone']}, {self.info['explainer']}, {at}, {self.device if self.backend == 'torch' else self.backend})"
-    def label(self, p): "PASS, REVIEW or FAIL for a probability."; return 'FAIL' if p >= self.threshold else 'REVIEW' if p >= self.review else 'PASS'
+
+# %% ../../nbs/deploy/07_inspector.ipynb #2d4d728a
+@patch
+def __repr__(self:Inspector):
+    at = f'PASS below {self.review:.3g}, FAIL from {self.threshold:.3g}'
+    runs_on = self.device if self.backend == 'torch' else self.backend
+    return f"Inspector({self.info['net']['backbone']}, {self.info['explainer']}, {at}, {runs_on})"
+
+@patch
+def label(self:Inspector,
+    p, # Probability of anomaly, 0..1
+)->str:
+    "PASS, REVIEW or FAIL for a probability."
+    if p >= self.threshold: return 'FAIL'
+    return 'REVIEW' if p >= self.review else 'PASS'
 
 # %% ../../nbs/deploy/07_inspector.ipynb #3629b306
 @patch
 def _open(self:Inspector, model, backend, device, asked, threads):
-    "The engine, and why it is this one; `why` is empty where it was named."
+    "Choose the engine; `why` says the reason, and is empty if the engine was named."
+    saved = isinstance(model, (str, Path))
     engine = record = None
-    self.why, saved = '', isinstance(model, (str, Path))
-    if backend == 'auto' and saved: engine, record, self.why = auto_engine(model, self.info, self.review, self.threshold, device, asked, threads)
+    self.why = ''
+    if backend == 'auto' and saved:
+        engine, record, self.why = auto_engine(model, self.info, self.review, self.threshold, device, asked, threads)
     elif backend not in ('auto', 'torch'):
-        if not saved: raise UserError(f'backend={backend!r} is for a model that was saved and exported: give its folder.')
+        if not saved:
+            raise UserError(f'backend={backend!r} is for a model that was saved and exported: give its folder.')
         engine, record = load_engine(model, backend, self.review, self.threshold, threads)
-    if record: self.info |= {k: record[k] for k in ('explainer', 'heat_scale')}      # an export may have another heat than the model's own
+    if record: self.info |= {k: record[k] for k in ('explainer', 'heat_scale')}
     self.engine = engine or self._open_net(model, device)
 
 @patch
 def _open_net(self:Inspector, model, device):
+    "PyTorch as the engine."
     try: import torch                                     # noqa: F401
-    except ImportError as e: raise UserError(f'{model} cannot be opened without PyTorch, which is not installed here. {self.why or "Leave --backend torch away."}') from e
+    except ImportError as e:
+        remedy = self.why or 'Leave --backend torch out.'
+        raise UserError(f'{model} cannot be opened without PyTorch, which is not installed here. {remedy}') from e
     from defect_nbdev.deploy.net_engine import open_net   # imports torch, which an export does not need
-    return open_net(model, self.info, self.explain, lambda p: self.label(p) == 'PASS', device=device)
+    def passes(p): return self.label(p) == 'PASS'
+    return open_net(model, self.info, self.explain, passes, device=device)
 
 # %% ../../nbs/deploy/07_inspector.ipynb #9c349fbf
 @dataclass
 class _Photo:
     path: str = ''
-    size: tuple = (0, 0)
+    size: tuple = (0, 0)      # (height, width), px
     x: np.ndarray = None      # float32 [3, h, w]
     photo: Image.Image = None # If it came from memory
     error: str = ''
 
 def _prepare(x, size):
-    "What the network needs of whatever was passed."
+    "A `_Photo` of a path, an image or an array; one that cannot be read never stops the others."
     path = str(x) if isinstance(x, (str, Path)) else ''
     try: im = read_image(x)
     except UserError as e: return _Photo(path, error=str(e))
-    except Exception as e: return _Photo(path, error=f'{path or "the image"} cannot be read ({type(e).__name__}: {e}): save it anew as PNG.')      # one photo never stops the others
+    except Exception as e:
+        name = path or 'the image'
+        return _Photo(path, error=f'{name} cannot be read ({type(e).__name__}: {e}): save it again as PNG.')
     return _Photo(path, im.size[::-1], to_array(squish(im, size)), None if path else im)
 
 # %% ../../nbs/deploy/07_inspector.ipynb #1b887f66
 @patch
 def _judge(self:Inspector, photos):
-    "Verdicts of a batch of `_Photo`s."
+    "Yield the verdict of each `_Photo` of a batch."
     good = [p for p in photos if not p.error]
     answers = zip(*self.engine(np.stack([p.x for p in good]))) if good else ()
-    for p in photos: yield Verdict(p.path, error=p.error) if p.error else self._verdict(p, *next(answers))
+    for p in photos:
+        if p.error: yield Verdict(p.path, error=p.error)
+        else: yield self._verdict(p, *next(answers))
 
 @patch
 def _verdict(self:Inspector, p, prob, heat):
+    "Of a `_Photo`, from its probability and its heat."
     if not np.isfinite(prob): raise UserError('The network gives NaN: its weights are damaged, train again.')
-    return Verdict(p.path, self.label(prob), float(prob), self.threshold, self.review, p.size, heat, self.info['heat_scale'], self.info['boxes'], photo=p.photo)
+    return Verdict(
+        p.path, self.label(prob), float(prob), self.threshold, self.review, p.size, heat,
+        self.info['heat_scale'], self.info['boxes'], photo=p.photo)
 
 @patch
-def cost(self:Inspector, n)->str:
-    "What explaining up to n parts takes, where it takes long; else ''."
+def cost(self:Inspector,
+    n, # Photos
+)->str:
+    "How long SHAP takes to explain up to n photos, in words; empty for other heat."
     return self.engine.cost(n) if n and self.info['explainer'] == 'shap' else ''
 
 # %% ../../nbs/deploy/07_inspector.ipynb #3f7c1ccf
 def _ahead(pool, f, items, n):
-    "`map`, in order, with n items on their way and no more."
+    "`map`, in order, with n items in progress and no more."
     items = iter(items)
     waiting = deque(pool.submit(f, x) for x in islice(items, n))
     while waiting:
@@ -210,21 +276,27 @@ def _ahead(pool, f, items, n):
         waiting.extend(pool.submit(f, x) for x in islice(items, 1))
         yield done
 
+# %% ../../nbs/deploy/07_inspector.ipynb #3bcc9d4c
+@patch
+def _read(self:Inspector, x): return _prepare(x, self.info['size'])
+
 @patch
 def _whole_way(self:Inspector, x):
     "From a photo to its verdict with its boxes, in one thread."
-    v, = self._judge([_prepare(x, self.info['size'])])
+    v, = self._judge([self._read(x)])
     v._found
     return v
 
 @patch
 def _batches(self:Inspector, pool, paths):
     "Verdicts batch by batch; photos are decoded ahead."
-    photos = _ahead(pool, lambda x: _prepare(x, self.info['size']), paths, 3*self.bs)
+    photos = _ahead(pool, self._read, paths, 3*self.bs)
     while batch := list(islice(photos, self.bs)): yield from self._judge(batch)
 
 @patch
-def stream(self:Inspector, paths):
+def stream(self:Inspector,
+    paths, # Paths, PIL images or arrays, any iterable
+):
     "Yield a `Verdict` for each photo, in order."
     with ThreadPoolExecutor(self.workers) as pool:
         try:
@@ -234,28 +306,31 @@ def stream(self:Inspector, paths):
 
 # %% ../../nbs/deploy/07_inspector.ipynb #0da3722f
 def list_images(
-    source, # As for Sources
+    source, # Path, folder, glob, URL (s3://...), @list.txt with one of these a line, or a list of these
 )->list:    # Paths, sorted within each folder
-    "All image files that are meant."
+    "All photos of a source; at least one."
     found = list(Sources(source))
     if not found: raise UserError(f'{source} holds no images: check the path.')
     return found
 
 # %% ../../nbs/deploy/07_inspector.ipynb #979a1316
+def _is_one(source):
+    "One photo, and not a folder or a list?"
+    if isinstance(source, (Image.Image, np.ndarray)): return True
+    return isinstance(source, (str, Path)) and not Path(source).is_dir()
+
 @patch
 def predict(self:Inspector,
-    source,        # A path, PIL image or array; a folder; or a list of them
+    source,        # Path, PIL image or array of one photo; a folder; or a list of paths, images and arrays
     progress=True, # Show a progress bar for many?
 ):                 # A Verdict for one photo, else a list
-    "Inspect one photo or many."
-    one = isinstance(source, (Image.Image, np.ndarray)) or (isinstance(source, (str, Path)) and not Path(source).is_dir())
-    if one:
-        v, = self._judge([_prepare(source, self.info['size'])])
+    "Inspect one photo or many; one photo that can't be read is an error, among many it is a verdict."
+    if _is_one(source):
+        v, = self._judge([self._read(source)])
         if v.error: raise UserError(v.error)
         return v
     items = list_images(source) if isinstance(source, (str, Path)) else list(source)
-    vs = self.stream(items)
-    return list(progress_bar(vs, len(items), progress))
+    return list(progress_bar(self.stream(items), len(items), progress))
 
 # %% ../../nbs/deploy/07_inspector.ipynb #745e7725
 @patch

@@ -7,24 +7,25 @@ __all__ = ['NetEngine', 'open_net']
 
 # %% ../../nbs/deploy/06_net_engine.ipynb #83a25ead
 from pathlib import Path
-import numpy as np, torch
+import numpy as np
+import torch
 from fastcore.basics import patch
-from .bundle import load_bundle
+from ..models.gap import anomaly_logit
 from ..explain.heatmap import heatmap
 from ..explain.scale import SLOW
-from ..models.gap import anomaly_logit
 from ..explain.shap import shap_cost
+from .bundle import load_bundle
 
 # %% ../../nbs/deploy/06_net_engine.ipynb #c911ec14
 class NetEngine:
     "Images float32 `[B, 3, H, W]` in 0..1 in, probability `[B]` and heat `[B, h, w]` out, by PyTorch."
-    kind, lanes = 'torch', 0     # batches, by one thread: torch shares each out among the cores itself
+    kind, lanes = 'torch', 0     # one thread with batches: PyTorch itself spreads a batch over the cores
     def __init__(self,
-        net,          # A DefectNet, MetricNet or PatchNet
-        info,         # Its model.json: explainer, temperature, size
-        explain=None, # Settings of the explainer
-        passes=None,  # Function: does a part of this probability pass? Then slow heat is not computed
-        device=None,  # As for torch; None: the GPU if there is one
+        net,          # A DefectNet, MetricNet or PatchNet in evaluation mode
+        info,         # From model.json: explainer, temperature, size
+        explain=None, # Settings of the explainer, dict; None: its defaults
+        passes=None,  # Function: does a part of this probability pass? Slow heat is skipped then; None: no part passes
+        device=None,  # Of PyTorch, for example 'cpu'; None: the GPU if there is one
     ):
         self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
         self.net, self.info, self.explain = net.to(self.device), info, explain or {}
@@ -38,7 +39,9 @@ def __call__(self:NetEngine, x):
     return self._slow(x) if self.info['explainer'] in SLOW else self._heat(x)
 
 @patch
-def _p(self:NetEngine, logit): return torch.sigmoid(logit.double()/self.info['temperature']).cpu().numpy()
+def _p(self:NetEngine, logit):
+    "Calibrated probabilities."
+    return torch.sigmoid(logit.double()/self.info['temperature']).cpu().numpy()
 
 @patch
 def _heat(self:NetEngine, x):
@@ -49,23 +52,26 @@ def _heat(self:NetEngine, x):
 # %% ../../nbs/deploy/06_net_engine.ipynb #d4e119cf
 @patch
 def _slow(self:NetEngine, x):
+    "Probabilities `[B]`, and heat photo by photo, only where it is needed."
     with torch.inference_mode(): p = self._p(anomaly_logit(self.net(x)))
     none = np.zeros((1, 1), np.float32)
-    return p, [none if self.passes(q) else self._heat(o[None])[1][0] for q, o in zip(p, x)]
+    heat = [none if self.passes(q) else self._heat(o[None])[1][0] for q, o in zip(p, x)]
+    return p, heat
 
 @patch
 def cost(self:NetEngine,
     n, # Photos
 )->str:
-    "What explaining up to n photos by SHAP takes."
+    "How long SHAP takes to explain up to n photos, in words."
     x = torch.rand(3, *np.broadcast_to(self.info['size'], 2))
-    return shap_cost(self.net, x, n, self.explain.get('max_evals', 500)) + '; parts that pass are not explained'
+    evals = self.explain.get('max_evals', 500)
+    return shap_cost(self.net, x, n, evals) + '; parts that pass are not explained'
 
 # %% ../../nbs/deploy/06_net_engine.ipynb #4c72fa1e
 def open_net(
-    model,   # Folder of a run or of its bundle, or a Fitted
-    *args,   # To NetEngine: info, explain, passes
-    **kwargs,# To NetEngine: device
+    model,    # Folder of a run, a bundle, or a Fitted
+    *args,    # To NetEngine: info, explain, passes
+    **kwargs, # To NetEngine: device
 )->NetEngine:
     "The network of a model, ready to judge."
     saved = isinstance(model, (str, Path))

@@ -12,49 +12,102 @@ from ..core.errors import UserError
 from ..train.methods import METHODS
 
 # %% ../../nbs/deploy/01_schema.ipynb #e9e003fc
-def _obj(required=(), more=True, **kw): return dict(type='object', properties=kw, required=list(required), additionalProperties=more)
+def _obj(required=(), more=True, **kw):
+    return dict(type='object', properties=kw, required=list(required), additionalProperties=more)
 def _int(lo, hi): return dict(type='integer', minimum=lo, maximum=hi)
-def _num(lo, hi, **kw): return dict(type='number', minimum=lo, maximum=hi, **kw)
+def _num(lo, hi): return dict(type='number', minimum=lo, maximum=hi)
 def _list(of, lo=0, hi=10**7): return dict(type='array', items=of, minItems=lo, maxItems=hi)
-def _maybe(o): return dict(anyOf=[o, dict(type='null')])
+def _either(*options): return dict(anyOf=list(options))
+def _maybe(o): return _either(o, dict(type='null'))
 
-_TEXT, _P, _FLAG = dict(type='string', maxLength=10_000), _num(0, 1), dict(type='boolean')
-_PAIR, _SHA = _list(_num(-1e9, 1e9), 2, 2), dict(type='string', pattern='^[0-9a-f]{64}$')
+# %% ../../nbs/deploy/01_schema.ipynb #57973531
+_TEXT = dict(type='string', maxLength=10_000)
+_SHA = dict(type='string', pattern='^[0-9a-f]{64}$')
+_FLAG = dict(type='boolean')
+_P = _num(0, 1)
+_PAIR = _list(_num(-1e9, 1e9), 2, 2)
 
-NET = _obj(['backbone'], False, head=dict(enum=sorted({m.head for m in METHODS.values()})), backbone=_TEXT, stats=_list(_list(_num(0, 1), 3, 3), 2, 2), outputs=_int(1, 2), max_pool=_FLAG, frozen=dict(anyOf=[_int(0, 1000), dict(const='all')]),
-           layers=_list(_TEXT, 1, 8), whole=_list(_TEXT, 0, 8), fine=dict(type='string', maxLength=100), dims=_int(1, 4096), folds=_int(1, 100), bank=_int(1, 10**6), hidden=_int(1, 4096), border=_int(0, 64), tiles=_list(_int(1, 16), 2, 2), classes=_list(_TEXT, 1, 1000), dim=_int(1, 8192), grid=_int(1, 64), dropout=_num(0, 1))
+# %% ../../nbs/deploy/01_schema.ipynb #0ea9f8f3
+_HEADS = sorted({m.head for m in METHODS.values()})
 
-MODEL_JSON = dict({'$schema': 'https://json-schema.org/draft/2020-12/schema'}, **_obj('schema net size thresholds temperature validation boxes explainer weights_sha256 frozen heat_scale'.split(),
-    schema=_int(1, 10**6), classes=_list(_TEXT, 2, 2), net=NET, size=dict(anyOf=[_int(16, 4096), _list(_int(16, 4096), 2, 2)]), frozen=_maybe(_obj(['sha256'], sha256=_TEXT)), explainer=_TEXT, explain=_obj(max_evals=_int(1, 10**6), masker=_TEXT),
-    heat_scale=_maybe(_PAIR), boxes=_obj(['thr'], False, thr=_num(0, 1), scale=_maybe(_PAIR), min_area=_num(0, 1e9), grow=_maybe(_P), relative=_P, erode=dict(anyOf=[_num(0, 1), _list(_num(0, 1), 2, 2)]), single=_FLAG), temperature=_num(1e-6, 1e6), weights_sha256=_SHA,
-    thresholds=_obj(['fail'], fail=_P, review=_P), validation=_maybe(_obj(['label', 'p'], kind=_TEXT, label=_list(dict(enum=['good', 'anomaly'])), defect=_list(_TEXT), p=_list(_P), peak=_maybe(_list(_num(-1e9, 1e9))))),
-    recipe=_obj(), data=_obj(seen=_list(_TEXT), source=_TEXT), history=_obj(), versions=_obj(), metrics=_obj(), stopped=_TEXT))
+NET = _obj(
+    ['backbone'], False,
+    head=dict(enum=_HEADS), backbone=_TEXT, stats=_list(_list(_P, 3, 3), 2, 2),
+    outputs=_int(1, 2), max_pool=_FLAG, frozen=_either(_int(0, 1000), dict(const='all')),
+    layers=_list(_TEXT, 1, 8), whole=_list(_TEXT, 0, 8), fine=dict(type='string', maxLength=100),
+    dims=_int(1, 4096), folds=_int(1, 100), bank=_int(1, 10**6), hidden=_int(1, 4096),
+    border=_int(0, 64), tiles=_list(_int(1, 16), 2, 2),
+    classes=_list(_TEXT, 1, 1000), dim=_int(1, 8192), grid=_int(1, 64), dropout=_P)
 
-# %% ../../nbs/deploy/01_schema.ipynb #d1d06614
+# %% ../../nbs/deploy/01_schema.ipynb #11fe4bee
+_SIDE = _int(16, 4096)
+_BOXES = _obj(
+    ['thr'], False,
+    thr=_P, scale=_maybe(_PAIR), min_area=_num(0, 1e9), grow=_maybe(_P), relative=_P,
+    erode=_either(_P, _list(_P, 2, 2)), single=_FLAG)
+_VALIDATION = _obj(
+    ['label', 'p'],
+    kind=_TEXT, label=_list(dict(enum=['good', 'anomaly'])), defect=_list(_TEXT),
+    p=_list(_P), peak=_maybe(_list(_num(-1e9, 1e9))))
+_DATA = _obj(seen=_list(_TEXT), source=_TEXT)
+
+# %% ../../nbs/deploy/01_schema.ipynb #bf32f63c
+_REQUIRED = ['schema', 'net', 'size', 'thresholds', 'temperature', 'validation', 'boxes', 'explainer',
+             'weights_sha256', 'frozen', 'heat_scale']
+
+MODEL_JSON = {'$schema': 'https://json-schema.org/draft/2020-12/schema'} | _obj(
+    _REQUIRED,
+    schema=_int(1, 10**6), classes=_list(_TEXT, 2, 2), net=NET, size=_either(_SIDE, _list(_SIDE, 2, 2)),
+    frozen=_maybe(_obj(['sha256'], sha256=_TEXT)), explainer=_TEXT,
+    explain=_obj(max_evals=_int(1, 10**6), masker=_TEXT),
+    heat_scale=_maybe(_PAIR), boxes=_BOXES, temperature=_num(1e-6, 1e6), weights_sha256=_SHA,
+    thresholds=_obj(['fail'], fail=_P, review=_P), validation=_maybe(_VALIDATION),
+    recipe=_obj(), data=_DATA, history=_obj(), versions=_obj(), metrics=_obj(), stopped=_TEXT)
+
+# %% ../../nbs/deploy/01_schema.ipynb #ac748099
+def _is_int(checker, o): return isinstance(o, int) and not isinstance(o, bool)
+
 @lru_cache
 def _validator():
     from jsonschema import Draft202012Validator as V, validators
-    V.check_schema(MODEL_JSON); whole = V.TYPE_CHECKER.redefine('integer', lambda _, o: isinstance(o, int) and not isinstance(o, bool))      # 224.0 is an integer for JSON, and no size for Pillow
-    return validators.extend(V, type_checker=whole)(MODEL_JSON)
+    V.check_schema(MODEL_JSON)
+    strict = V.TYPE_CHECKER.redefine('integer', _is_int)
+    return validators.extend(V, type_checker=strict)(MODEL_JSON)
+
+# %% ../../nbs/deploy/01_schema.ipynb #d1d06614
+def _contradicts(info):
+    "Is review above fail, or do the lists about held-out parts differ in length?"
+    t, v = info['thresholds'], info['validation']
+    if t.get('review', t['fail']) > t['fail']: return True
+    if not v: return False
+    lengths = {len(v[k]) for k in ('p', 'label', 'defect', 'peak') if v.get(k) is not None}
+    return len(lengths) > 1
 
 def problem(
     info, # Content of model.json
-)->str:   # Empty where there is none
-    "What is wrong with it."
-    for e in _validator().iter_errors(info): return f'{e.json_path[2:] or "all of it"}: {e.message[:100]}'
-    t, v = info['thresholds'], info['validation'] or dict(label=[], p=[])
-    return 'thresholds or validation contradict themselves' if t.get('review', t['fail']) > t['fail'] or any(v.get(k) is not None and len(v[k]) != len(v['p']) for k in ('label', 'defect', 'peak')) else ''
+)->str:   # Empty if nothing is wrong
+    "The first thing that is wrong with a `model.json`, in words."
+    first = next(_validator().iter_errors(info), None)
+    if first:
+        where = first.json_path[2:] or 'all of it'
+        return f'{where}: {first.message[:100]}'
+    return 'thresholds or validation contradict themselves' if _contradicts(info) else ''
 
 # %% ../../nbs/deploy/01_schema.ipynb #fee7a15a
 def _no(x): raise ValueError(f'{x} is no number')
 
 def read_model_json(
     file, # Path of model.json
-    newest, # Newest schema that this version understands
-)->dict:
-    "`model.json`, checked; a `UserError` says what is wrong with it."
+    newest, # Newest schema number that this version can read
+)->dict:  # Its content
+    "Read `model.json` and check it; a `UserError` says what is wrong."
     try: info = json.loads(file.read_text(encoding='utf-8'), parse_constant=_no)
-    except (ValueError, OSError, RecursionError) as e: raise UserError(f'{file} is damaged ({e}): train again or restore it.') from e
-    if isinstance(info, dict) and isinstance(info.get('schema'), int) and info['schema'] > newest: raise UserError(f'{file.parent} was written by a newer version (schema {info["schema"]}): pip install --upgrade defect_nbdev.')
-    if what := problem(info): raise UserError(f'{file} is damaged ({what}): train again or restore it.')
+    except (ValueError, OSError, RecursionError) as e:
+        raise UserError(f'{file} is damaged ({e}): train again or restore it.') from e
+    schema = info.get('schema') if isinstance(info, dict) else None
+    if isinstance(schema, int) and schema > newest:
+        raise UserError(f'{file.parent} was written by a newer version (schema {schema}): '
+                        'pip install --upgrade defect_nbdev.')
+    wrong = problem(info)
+    if wrong: raise UserError(f'{file} is damaged ({wrong}): train again or restore it.')
     return info

@@ -64,7 +64,7 @@ def plain_learner(
     size=224, # Side of the square input, px
     bs=10,    # Photos in a batch
     lr=1e-4,  # Learning rate of Adam
-    seed=0,   # Of the dense layer and the order of the photos
+    seed=0,   # Of the dense layer; fastai draws the order of the photos itself
 )->Learner:
     "VGG16-GAP as plain fastai, from the same weights and with the same optimiser."
     body, stats = _vgg16()
@@ -98,11 +98,21 @@ def _folds_ratio(t, k, epochs, n_train, epoch_seconds, seconds):
     return float(k*epochs*epoch_seconds*photos/n_train/seconds)
 
 # %% ../../nbs/study/03_training_speed.ipynb #ad0dd430
+def _in_turn(dls, plain, epochs, rounds):
+    "Our learner; seconds of whole trainings of ours, and of single epochs of the plain one."
+    ours, epoch = [], []
+    for _ in range(rounds):
+        learn, seconds = _timed(lambda: _quietly(defect_learner(dls, stop=None), epochs))
+        ours.append(seconds)
+        _, seconds = _timed(lambda: _quietly(plain, 1))
+        epoch.append(seconds)
+    return learn, ours, epoch
+
 def training(
     t,         # Samples table
     size=224,  # Side of the square input, px
     epochs=10, # Passes over the training part
-    seed=0,    # Of the split, the dense layer and the order of the photos
+    seed=0,    # Of the split and the dense layers, and of the order of photos in ours
     rounds=3,  # Trainings of ours, and epochs of the plain one, that are timed
     k=5,       # Folds
 )->dict:       # Seconds, ratios, and balanced accuracy of ours on the test part
@@ -110,12 +120,7 @@ def training(
     dls = defect_dls(t, size, valid=0., seed=seed)
     n_train = int((dls.table.split == 'train').sum())
     plain = _quietly(plain_learner(dls.table, size, seed=seed), 1)
-    ours, epoch = [], []
-    for _ in range(rounds):
-        learn, seconds = _timed(lambda: _quietly(defect_learner(dls, stop=None), epochs))
-        ours.append(seconds)
-        _, seconds = _timed(lambda: _quietly(plain, 1))
-        epoch.append(seconds)
+    learn, ours, epoch = _in_turn(dls, plain, epochs, rounds)
     fit = partial(fit_learner, epochs=epochs, size=size, stop=None)
     _, folds = _timed(lambda: cross_validate(t, fit, k, seed=seed, bar=False))
     ratio = [epochs*e/o for e, o in zip(epoch, ours)]
@@ -142,7 +147,7 @@ def verdicts(
     t,               # Samples table
     size=224,        # Side of the square input, px
     epochs=10,       # Passes over the training part
-    seeds=(0, 1, 2), # One training each; a seed draws the split, the dense layer and the order of the photos
+    seeds=(0, 1, 2), # A training each; of the split and the dense layers, and of the order of photos in ours
 ):                   # Yields dict(seeds, epochs, tested, ours, plain) after each seed
     "Balanced accuracy of both trainings on the same test photos."
     ours, plain = [], []

@@ -365,7 +365,7 @@ def _add_app(verbs):
     _add_backend(p)
 
 def _app(a):
-    from defect_nbdev.app.page import served
+    from defect_nbdev.app.serve import served
     def end(*_): raise KeyboardInterrupt('the page is closed, uploads are removed.')
     for s in ('SIGINT', 'SIGTERM', 'SIGHUP'):
         if hasattr(signal, s): signal.signal(getattr(signal, s), end)           # also when the terminal is closed or a service is stopped

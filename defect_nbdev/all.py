@@ -40,7 +40,7 @@ from .report.embedding import embedding_figure, embedding_html, neighbours, silh
 from .runs.test import report_run, test_run
 from .runs.train import train_run
 from .runs.demo import demo_sample
-from .app.rejudge import explore
+from .app.widgets import explore
 
 # %% ../nbs/all.ipynb #9c358138
 _all_ = [

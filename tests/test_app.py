@@ -10,7 +10,7 @@ CAMERA = ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'
 
 @pytest.fixture(scope='module')
 def address(run, tmp_path_factory):
-    from defect_nbdev.app.page import served
+    from defect_nbdev.app.serve import served
     store = tmp_path_factory.mktemp('store')/'feedback.sqlite'
     with served(run, store=store, files=8, mb=1) as url: yield url, store
 

@@ -17,7 +17,8 @@ sys.exit(code)
 PAGE = '''
 import sys
 sys.modules |= dict.fromkeys(sys.argv[1].split(','))          # whatever asks for one of these fails
-from defect_nbdev.app.page import Page, build
+from defect_nbdev.app.components import build
+from defect_nbdev.app.page import Page
 page = Page(sys.argv[2])
 vs = page.inspect([sys.argv[3]])
 print(page.inspector.backend, vs[0].label, page.show(vs, 0, 0., 0., .75)[0][1].size, page.listing(vs, .5, .5, ['FAIL', 'PASS'])[2])

@@ -175,7 +175,7 @@ def app(
 
     defect app runs/mine
     defect app runs/mine --host 0.0.0.0 --auth user:password        for other machines too"""
-    from defect_nbdev.app.page import served
+    from defect_nbdev.app.serve import served
     for name in 'SIGINT', 'SIGTERM', 'SIGHUP':               # also when the terminal is closed or a service is stopped
         if name in signal.Signals.__members__: signal.signal(signal.Signals[name], _end)
     say = lambda s: print(s, file=sys.stderr, flush=True)

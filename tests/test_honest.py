@@ -8,7 +8,7 @@ METHODS = dict(gap=['--method', 'vgg16-gap', '--epochs', 2, '--size', 64], patch
 
 def what_was_learned(run):
     i = json.loads((run/'bundle/model.json').read_text())
-    return (run/'bundle/model.safetensors').read_bytes(), {k: i[k] for k in ('net', 'temperature', 'thresholds', 'heat_scale', 'boxes', 'validation', 'weights_sha256')}, i['data']['fingerprint']
+    return (run/'bundle/model.safetensors').read_bytes(), {k: i[k] for k in ('net', 'temperature', 'thresholds', 'heat_scale', 'box_rule', 'validation', 'weights_sha256')}, i['data']['fingerprint']
 
 @pytest.mark.parametrize('method', METHODS)
 def test_same_twice_and_no_leak(defect, program, washer, tmp_path, method):

@@ -73,7 +73,7 @@ def test_patches(defect, washer, tmp_path):
     out = tmp_path/'patch'
     check(defect('train', washer, '-o', out, '--size', 96, '--no-export'), out)
     info = json.loads((out/'bundle/model.json').read_text())
-    assert info['explainer'] == 'patch' and info['heat_scale'] == [0, 1] and OUTLINED['thr'] <= info['boxes']['thr'] < 1
+    assert info['explainer'] == 'patch' and info['heat_scale'] == [0, 1] and OUTLINED['thr'] <= info['box_rule']['thr'] < 1
     r = defect('predict', out, next((washer/'test/scratch').glob('*.png')))
     assert r.returncode == 0 and r.stdout.startswith(('PASS', 'FAIL')), r.stderr
     r = defect('train', washer, '-o', tmp_path/'folds', '--size', 64, '--folds', 2)

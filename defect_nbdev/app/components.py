@@ -101,8 +101,8 @@ def _slider(gr, value, label, name, step=.001):
 def _sliders(gr, page):
     i = page.inspector
     with gr.Row():
-        fail = _slider(gr, round(i.threshold, 3), 'Fails from', 'fail')
-        review = _slider(gr, round(i.review, 3), 'For review from', 'review')
+        fail = _slider(gr, round(i.fail_at, 3), 'Fails from', 'fail')
+        review = _slider(gr, round(i.review_at, 3), 'For review from', 'review')
         opacity = _slider(gr, .75, 'Heat', 'opacity', .05)
     return dict(fail=fail, review=review, opacity=opacity)
 

@@ -96,7 +96,7 @@ def _unrounded(shown, own): return own if shown is None or shown == round(own, 3
 def exact(self:Page, fail, review):
     "(fail, review) as the sliders stand; where one hasn't been moved, the model's own threshold, unrounded."
     i = self.inspector
-    return _unrounded(fail, i.threshold), _unrounded(review, i.review)
+    return _unrounded(fail, i.fail_at), _unrounded(review, i.review_at)
 
 @patch
 def chosen(self:Page, vs, at, fail, review):

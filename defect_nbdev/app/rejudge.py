@@ -35,7 +35,7 @@ def judged(
     "The same photo at other thresholds. Where SHAP left out a part that passed, there is no heat to find boxes in."
     if v.error: return v
     low = fail if review is None else min(review, fail)
-    out = replace(v, threshold=fail, review=low, label=_label(v.p_anomaly, fail, low))
+    out = replace(v, fail_at=fail, review_at=low, label=_label(v.p_anomaly, fail, low))
     if out.label != 'PASS': _share_boxes(v, out)
     return out
 
@@ -44,8 +44,8 @@ SAYS = dict(PASS='passes', REVIEW='is for a person to look at', FAIL='fails', ER
 
 def _band(v):
     "The thresholds, in words."
-    said = f'fails from {v.threshold:.3g}'
-    if v.review < v.threshold: said = f'passes below {v.review:.3g}, {said}'
+    said = f'fails from {v.fail_at:.3g}'
+    if v.review_at < v.fail_at: said = f'passes below {v.review_at:.3g}, {said}'
     if v.label != 'PASS' and v.raw.shape == (1, 1): said += '; not explained, because it passed when it was inspected'
     return said
 
@@ -146,4 +146,4 @@ def reheated(
     x = to_array(squish(v.image, inspector.info['size']))
     x = torch.from_numpy(x)[None].to(inspector.device)
     _, heat = heatmap(inspector.net, x, method, layer)
-    return replace(v, raw=heat[0].float().cpu().numpy(), scale=None, box=dict(thr=.8, min_area=4))
+    return replace(v, raw=heat[0].float().cpu().numpy(), scale=None, box_rule=dict(thr=.8, min_area=4))

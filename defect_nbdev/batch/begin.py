@@ -69,7 +69,7 @@ def run_settings(
     return dict(
         schema=1,
         model=dict(weights_sha256=info.get('weights_sha256'), settings_sha256=_settings_hash(info)),
-        thresholds=dict(review=inspector.review, fail=inspector.threshold),
+        thresholds=dict(review_at=inspector.review_at, fail_at=inspector.fail_at),
         backend=inspector.backend,
         explain=inspector.explain,
         extras=sorted(extras))

@@ -29,7 +29,7 @@ def as_text(
 
 def verdict_row(
     v:Verdict, # Verdict of one photo
-)->dict:       # path, verdict, p_anomaly (ERROR: None), threshold, review, height, width, boxes, box_scores, error
+)->dict:       # path, verdict, p_anomaly (ERROR: None), fail_at, review_at, height, width, boxes, box_scores, error
     "A `Verdict` without its picture and heat; boxes are xyxy half-open, in pixels of the photo, best first."
     r = v.to_dict()
     h, w = r.pop('size')

@@ -16,13 +16,13 @@ BACKENDS = 'auto', 'torch', 'onnx', 'openvino', 'openvino-int8'
 _P, _OLD = Arg(share, shown='P'), Arg(share, many='+', hidden=True)
 
 def thresholds_of(
+    old,       # List: one threshold or two, as older versions took them; None: not given
     fail_at,   # From which probability a part fails; None: not given
     review_at, # Below which it passes; None: not given
-):             # As `Inspector` takes it
+)->dict:       # fail_at and review_at
     "Thresholds given for one call; None: the model's own."
-    if review_at is None: return fail_at
-    if fail_at is None: raise UserError('--review-at needs --fail-at.')
-    return review_at, fail_at
+    fail_at, review_at = two_thresholds(old, fail_at, review_at)
+    return dict(fail_at=fail_at, review_at=review_at)
 
 # %% ../../nbs/cli/04_inspect.ipynb #5c7c3a77
 def _line(v):
@@ -96,7 +96,7 @@ def predict(
     heatmaps:bool=False,     # with -o: also each heatmap as .npy
     masks:bool=False,        # with -o: also the mask of each photo as .png
     fail_at:_P=None,         # a part fails from this probability on; without it the model's own
-    review_at:_P=None,       # with --fail-at: a part passes below this probability
+    review_at:_P=None,       # a part passes below this probability, and goes to REVIEW between the two
     bs:count=8,              # photos in a batch
     workers:count=None,      # threads that decode photos, and with ONNX Runtime also judge them (without it one for each core up to 4; 2 with other engines); with --engine ray processes that hold the model (without it 2)
     backend:BACKENDS='auto', # what runs the model; auto: ONNX Runtime where its verdicts are those of PyTorch and there is no NVIDIA GPU, else PyTorch
@@ -115,8 +115,8 @@ def predict(
     defect predict runs/mine photos/ -o verdicts --resume     continues a run that was stopped"""
     from defect_nbdev.deploy.inspector import Inspector
     _only_with_out(out, engine, overlays=overlays, heatmaps=heatmaps, masks=masks, resume=resume, force=force)
-    at = thresholds_of(*two_thresholds(threshold, fail_at, review_at))
-    kw = dict(threshold=at, bs=bs, backend=backend, **_explain(model, backend, evals, masker))
+    at = thresholds_of(threshold, fail_at, review_at)
+    kw = dict(**at, bs=bs, backend=backend, **_explain(model, backend, evals, masker))
     inspector = Inspector(model, workers=workers, **kw)
     if not out: return _on_screen(inspector, photos)
     extras = [k for k, v in dict(overlays=overlays, heatmaps=heatmaps, masks=masks).items() if v]
@@ -138,7 +138,7 @@ def watch(
     settle:positive=2.,      # seconds for which a file must not have changed
     once:bool=False,         # end when nothing waits any more
     fail_at:_P=None,         # a part fails from this probability on; without it the model's own
-    review_at:_P=None,       # with --fail-at: a part passes below this probability
+    review_at:_P=None,       # a part passes below this probability, and goes to REVIEW between the two
     backend:BACKENDS='auto', # what runs the model, as for predict
     threshold:_OLD=None,     # older spelling of --review-at and --fail-at
 ):
@@ -148,8 +148,8 @@ def watch(
     if not out: raise UserError('watch needs a folder for its verdicts: add -o FOLDER.')
     from defect_nbdev.deploy.inspector import Inspector
     from defect_nbdev.batch.watch import Watch
-    at = thresholds_of(*two_thresholds(threshold, fail_at, review_at))
-    inspector = Inspector(model, at, backend=backend)
+    at = thresholds_of(threshold, fail_at, review_at)
+    inspector = Inspector(model, **at, backend=backend)
     say = lambda v: print(_line(v), flush=True)
     with Watch(inspector, inbox, out, move, settle, say) as w:
         _say_engine(inspector)

@@ -8,7 +8,6 @@ __all__ = ['test', 'report', 'compare']
 # %% ../../nbs/cli/05_judge.ipynb #9eb588b7
 import sys
 from .words import Arg, count, share
-from .learn import two_thresholds
 from .inspect import BACKENDS, thresholds_of
 
 # %% ../../nbs/cli/05_judge.ipynb #e57abc96
@@ -20,7 +19,7 @@ def test(
     source,                  # folder with one folder for each class, MVTec AD category, CSV manifest, or the word elpv
     out=None,                # folder for predictions.csv, coco.json, figures and report.html; without it none is written
     fail_at:_P=None,         # a part fails from this probability on; without it the model's own
-    review_at:_P=None,       # with --fail-at: a part passes below this probability
+    review_at:_P=None,       # a part passes below this probability, and goes to REVIEW between the two
     include_seen:bool=False, # also photos that the model was trained on
     backend:BACKENDS='auto', # what runs the model, as for predict
     good:_NAME=None,         # name of the class that means good, where it cannot be guessed
@@ -33,8 +32,8 @@ def test(
     defect test runs/mine new_photos/ --fail-at 0.3"""
     from defect_nbdev.metrics.verdicts import metrics_text
     from defect_nbdev.runs.test import test_run
-    at = thresholds_of(*two_thresholds(threshold, fail_at, review_at))
-    m = test_run(model, source, out, at, include_seen, backend=backend, good=good, group=group)
+    at = thresholds_of(threshold, fail_at, review_at)
+    m = test_run(model, source, out, **at, include_seen=include_seen, backend=backend, good=good, group=group)
     if m['seen'] and not include_seen: print(f"{m['seen']} photos left out: the model was trained on them")
     print(metrics_text(m))
     if m['unreadable']:
@@ -49,7 +48,7 @@ def report(
     source,                  # labelled photos as for train, or a folder that holds photos itself
     out='report.html',       # the page
     fail_at:_P=None,         # a part fails from this probability on; without it the model's own
-    review_at:_P=None,       # with --fail-at: a part passes below this probability
+    review_at:_P=None,       # a part passes below this probability, and goes to REVIEW between the two
     faithful:Arg(count, shown='N')=0, # also ask the network whether it agrees with its heat, for N anomalies (half a minute each)
     include_seen:bool=False, # also photos that the model was trained on
     backend:BACKENDS='auto', # what runs the model, as for predict
@@ -62,8 +61,8 @@ def report(
     defect report runs/mine photos/ -o report.html       labelled: folders good/ and bad/ (any names)
     defect report runs/mine today/                       without labels: verdicts and pictures"""
     from defect_nbdev.runs.test import report_run
-    at = thresholds_of(*two_thresholds(threshold, fail_at, review_at))
-    page = report_run(model, source, out, at, include_seen, faithful=faithful, backend=backend, good=good, group=group)
+    at = thresholds_of(threshold, fail_at, review_at)
+    page = report_run(model, source, out, **at, include_seen=include_seen, faithful=faithful, backend=backend, good=good, group=group)
     print(f'look at it:  {page}')
 
 # %% ../../nbs/cli/05_judge.ipynb #64291280

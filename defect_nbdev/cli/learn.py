@@ -134,8 +134,7 @@ def _rule(max_escape, max_overkill, cost_escape, cost_overkill, f1, fail_at, rev
     if cost_overkill is not None and cost_escape is None: raise UserError('--cost-overkill needs --cost-escape.')
     if review_at is not None and fail_at is None: raise UserError('--review-at needs --fail-at.')
     cost = None if cost_escape is None else (cost_escape, cost_overkill or 1.)
-    at = fail_at if review_at is None else (review_at, fail_at)
-    rule = dict(max_escape=max_escape, max_overkill=max_overkill, cost=cost, f1=f1 or None, at=at, review=max_review)
+    rule = dict(max_escape=max_escape, max_overkill=max_overkill, cost=cost, f1=f1 or None, fail_at=fail_at, review_at=review_at, max_review=max_review)
     rule = {k: v for k, v in rule.items() if v is not None}
     if not rule and prevalence is not None: raise UserError('--prevalence needs a rule, such as --cost-escape.')
     return rule and rule | dict(prevalence=prevalence, confidence=confidence or None)

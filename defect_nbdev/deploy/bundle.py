@@ -74,7 +74,7 @@ def model_info(
         schema=SCHEMA, classes=['good', 'anomaly'],
         net=fitted.model.config, size=fitted.size, frozen=_frozen(fitted.model),
         explainer=fitted.explainer, explain=fitted.explain_kw,
-        heat_scale=list(scale) if scale else None, boxes=dict(fitted.box_rule),
+        heat_scale=list(scale) if scale else None, box_rule=dict(fitted.box_rule),
         temperature=temperature, validation=v, thresholds=decide(*_scores(v)),
         recipe=fitted.recipe, stopped=fitted.stopped, epochs=fitted.epochs,
         history=fitted.history.astype(float).round(6).to_dict('list'),
@@ -121,7 +121,7 @@ def save_bundle(
     info = model_info(fitted) | more
     if source: info['data']['source'] = str(source)
     if box_thr is not None:
-        info['boxes']['thr'] = box_thr
+        info['box_rule']['thr'] = box_thr
         info['box_by_hand'] = True
     return write_bundle(path, fitted.model, info, force)
 
@@ -169,22 +169,22 @@ def _check_frozen(path, info):
 def set_thresholds(
     path,      # A bundle, or the folder of a run
     save=True, # Write them into the bundle?
-    **rule,    # To decide: max_escape, max_overkill, cost, f1, at, review, prevalence, confidence
+    **rule,    # To decide: max_escape, max_overkill, cost, f1, fail_at, review_at, max_review, prevalence, confidence
 )->dict:       # As from decide
     "Choose thresholds by a rule on held-out parts."
     path, info = bundle_of(path), load_info(path)
     v = info['validation'] or dict(label=[], p=[])
-    if not v['p'] and rule.get('at') is None:
-        raise UserError(f'{path/INFO} has no scores of parts that were not trained on: train with a validation part, or choose thresholds by hand (--at).')
+    if not v['p'] and rule.get('fail_at') is None:
+        raise UserError(f'{path/INFO} has no scores of parts that were not trained on: train with a validation part, or choose thresholds by hand (--fail-at).')
     info['thresholds'] = decide(*_scores(v), **rule)
     if v.get('peak') and not info.get('box_by_hand'):
-        info['boxes']['thr'] = _box_heat(info, info['thresholds']['review'])
+        info['box_rule']['thr'] = _box_heat(info, info['thresholds']['review_at'])
     if save:
         with new_file(path/INFO) as f: f.write_text(to_json(info))
     return info['thresholds']
 
-def _box_heat(info, low):
-    "Heat of boxes when parts with p >= low have some: the model's rule, or more where good parts get as hot."
+def _box_heat(info, review_at):
+    "Heat of boxes when parts with p >= review_at have some: the model's rule, or more where good parts get as hot."
     v, rule = info['validation'], info['recipe'].get('box_rule', PLAIN)
     y, p = _scores(v)
-    return box_threshold(np.array(v['peak'])[~y], p[~y] >= low, rule['thr'])
+    return box_threshold(np.array(v['peak'])[~y], p[~y] >= review_at, rule['thr'])

@@ -78,18 +78,18 @@ def load_record(
     return r
 
 # %% ../../nbs/deploy/05_engines.ipynb #b46c0b66
-def _rank(p, low, high): return (p >= low).astype(int) + (p >= high)      # 0 PASS, 1 REVIEW, 2 FAIL
+def _rank(p, review_at, fail_at): return (p >= review_at).astype(int) + (p >= fail_at)      # 0 PASS, 1 REVIEW, 2 FAIL
 
 def parity(
     label, # good or anomaly, [n]
     p,     # Probabilities by PyTorch, float [n]
     q,     # Probabilities by the export, float [n]
-    low,   # Probability below which a photo passes
-    high,  # Probability from which it fails
+    review_at, # Probability below which a photo passes
+    fail_at,   # Probability from which it fails
 )->dict:   # n photos; p_diff largest difference; changed verdicts; lost anomalies, which only the export passes
     "How far an export agrees with PyTorch."
     p, q = np.asarray(p, float), np.asarray(q, float)
-    before, after = _rank(p, low, high), _rank(q, low, high)
+    before, after = _rank(p, review_at, fail_at), _rank(q, review_at, fail_at)
     lost = (np.asarray(label) == 'anomaly') & (before > 0) & (after == 0)
     p_diff = np.abs(p - q).max(initial=0.)
     return dict(n=len(p), p_diff=float(p_diff), changed=int((before != after).sum()), lost=int(lost.sum()))
@@ -201,14 +201,14 @@ def open_engine(
 def load_engine(
     path,         # Folder of a run, or a bundle
     kind,         # One of ENGINES
-    low,          # Probability below which a photo passes
-    high,         # Probability from which it fails
+    review_at,    # Probability below which a photo passes
+    fail_at,      # Probability from which it fails
     threads=None, # Threads to use; None: one for each core
 )->tuple:         # Engine, and its record as from load_record
     "The exported model of a bundle, if it gives PyTorch's verdicts at these thresholds."
     r = load_record(path, kind)
     known = r['parity']
-    fault = parity_fault(kind, parity(known['label'], known['p'], known['p_exported'], low, high))
+    fault = parity_fault(kind, parity(known['label'], known['p'], known['p_exported'], review_at, fail_at))
     if fault:
         raise UserError(f'At these thresholds the export to {kind} does not agree with the model: {fault}. '
                         f'Take another backend, or run defect export {path} --to {kind} again.')
@@ -239,8 +239,8 @@ def _why_torch(device, explain):
 def auto_engine(
     path,         # Folder of a run, or a bundle
     info,         # Its load_info
-    low,          # Probability below which a photo passes
-    high,         # Probability from which it fails
+    review_at,    # Probability below which a photo passes
+    fail_at,      # Probability from which it fails
     device=None,  # Device asked for; None: the GPU if there is one; 'cpu' still allows ONNX Runtime
     explain=None, # Settings of the explainer that were asked for, dict; None or empty: none
     threads=None, # Threads to use; None: one for each core
@@ -250,7 +250,7 @@ def auto_engine(
     if why: return None, None, f'PyTorch, because {why}.'
     try:
         check_weights(bundle_of(path), info)
-        engine, r = load_engine(path, 'onnx', low, high, threads)
+        engine, r = load_engine(path, 'onnx', review_at, fail_at, threads)
     except UserError as e: return None, None, f'PyTorch: {e}'
     if r['explainer'] != info['explainer']:
         why = f"the export shows the heat {r['explainer']} and the model {info['explainer']}"

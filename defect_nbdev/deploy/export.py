@@ -136,7 +136,7 @@ def export_bundle(
     if layer and not explainer: raise UserError('--layer is of an explainer: add --explainer layercam or another.')
     t = some_of(photos, n) if isinstance(photos, pd.DataFrame) else known_photos(info, photos, n)
     i, say = _reference(path, explainer, layer), _say_if(bar)
-    about = dict(classes=info['classes'], size=info['size'], thresholds=[i.review, i.threshold], explainer=i.info['explainer'], weights_sha256=info['weights_sha256'])
+    about = dict(classes=info['classes'], size=info['size'], thresholds=[i.review_at, i.fail_at], explainer=i.info['explainer'], weights_sha256=info['weights_sha256'])
     with new_folder(path/EXPORTS/kind, RECORD) as f:
         say(f'writing {kind}' + (f', calibrated on {len(t)} photos' if kind.endswith('int8') else ''))
         _write(i, kind, f, layer, about, t.path.tolist())
@@ -160,7 +160,7 @@ def _alike(a, b):
     return float(np.corrcoef(a.ravel(), b.ravel())[0, 1]) if min(np.ptp(a), np.ptp(b)) > 0 else float(np.allclose(a, b, atol=1e-4))
 
 def _record(i, kind, f, t, p, heat, q, heat_q, about, explainer):
-    m = parity(t.label, p, q, i.review, i.threshold) | dict(heat_r=_alike(heat, heat_q))
+    m = parity(t.label, p, q, i.review_at, i.fail_at) | dict(heat_r=_alike(heat, heat_q))
     if fault := parity_fault(kind, m): raise UserError(f'The export to {kind} was thrown away: {fault}.' + (' Take --to openvino, which is exact.' if kind.endswith('int8') else ''))
     short = lambda v: [float(f'{o:.7g}') for o in v]
     scale = i.info['heat_scale'] if not explainer else list(map(float, heat_scale(heat.max((1, 2)), t.label == 'anomaly')))

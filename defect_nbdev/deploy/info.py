@@ -15,7 +15,7 @@ from ..data.images import find_images, read_image
 from .schema import read_model_json
 
 # %% ../../nbs/deploy/02_info.ipynb #733dbd57
-SCHEMA = 1                 # Of model.json, as this version writes it
+SCHEMA = 2                 # Of model.json, as this version writes it
 MODEL = 'model.safetensors'
 INFO = 'model.json'
 BUNDLE = 'bundle'          # Name of the bundle in the folder of a run

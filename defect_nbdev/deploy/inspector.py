@@ -31,12 +31,12 @@ class Verdict:
     path: str = ''            # Of the photo; empty if it came from memory
     label: str = 'ERROR'      # PASS, REVIEW, FAIL or ERROR
     p_anomaly: float = float('nan') # Probability of anomaly, 0..1
-    threshold: float = .5     # Probability from which a part fails
-    review: float = .5        # Probability from which a part no longer passes
+    fail_at: float = .5       # Probability from which a part fails
+    review_at: float = .5     # Probability from which a part no longer passes
     size: tuple = (0, 0)      # (height, width) of the photo, px
     raw: np.ndarray = field(default=None, repr=False) # float32 [h, w] heat as the network made it
     scale: tuple = field(default=None, repr=False)    # (cold, hot): raw heat shown as 0 and 1; None: its own range
-    box: dict = field(default_factory=dict, repr=False) # Settings of find_boxes
+    box_rule: dict = field(default_factory=dict, repr=False) # Settings of find_boxes
     error: str = ''           # Why there is no verdict
     photo: Image.Image = field(default=None, repr=False) # The photo, if it came from memory
     truth: str = ''           # good or anomaly, where it is known
@@ -94,8 +94,8 @@ def _find(self:Verdict):
     k = max(1., (self.size[0]*self.size[1]/BOX_PIXELS)**.5)
     small = tuple(max(1, round(s/k)) for s in self.size)
     heat = upsample(self.raw, small)
-    b, s = find_boxes(heat, **_smaller(self.box, k))
-    if self.scale and self.box.get('scale') is None: b, s = _rescored(heat, self.scale, b)
+    b, s = find_boxes(heat, **_smaller(self.box_rule, k))
+    if self.scale and self.box_rule.get('scale') is None: b, s = _rescored(heat, self.scale, b)
     return _larger(b, heat.shape, self.size), s*np.float32(self.p_anomaly)
 
 @patch(as_prop=True)
@@ -119,7 +119,7 @@ def box_scores(self:Verdict):
 @patch
 def mask(self:Verdict):
     "bool `[H, W]`: the regions that the boxes frame, found at the photo's own size."
-    return np.zeros(self.size, bool) if self._passes else find_mask(self.heatmap, **self.box)
+    return np.zeros(self.size, bool) if self._passes else find_mask(self.heatmap, **self.box_rule)
 
 # %% ../../nbs/deploy/07_inspector.ipynb #6a374d0c
 @patch
@@ -128,7 +128,7 @@ def to_dict(v:Verdict)->dict:
     p = None if np.isnan(v.p_anomaly) else round(float(v.p_anomaly), 6)
     scores = [round(float(s), 6) for s in v.box_scores]
     return dict(
-        path=v.path, verdict=v.label, p_anomaly=p, threshold=v.threshold, review=v.review, size=list(v.size),
+        path=v.path, verdict=v.label, p_anomaly=p, fail_at=v.fail_at, review_at=v.review_at, size=list(v.size),
         boxes=v.boxes.tolist(), box_scores=scores, error=v.error)
 
 # %% ../../nbs/deploy/07_inspector.ipynb #8dc73d18
@@ -163,7 +163,8 @@ class Inspector:
     "Photos in, `Verdict`s out."
     def __init__(self,
         model,          # Folder of a run, a bundle, or a Fitted
-        threshold=None, # Probability from which a part fails, or (pass below, fail from); None: the model's own
+        fail_at=None,   # Probability from which a part fails; None: the model's own
+        review_at=None, # Probability from which it no longer passes; None: the model's own, or fail_at if that is given
         bs=8,           # Photos in a batch
         device=None,    # Of PyTorch; None: the GPU if there is one
         backend='auto', # One of engines.BACKENDS; auto: ONNX Runtime where its verdicts are PyTorch's
@@ -173,8 +174,9 @@ class Inspector:
     ):
         self.bs, self.info = bs, _info(model)
         t = self.info['thresholds']
-        own = t.get('review', t['fail']), t['fail']
-        self.review, self.threshold = by_hand(own if threshold is None else threshold)
+        if fail_at is None and review_at is None: review_at = t['review_at']
+        if fail_at is None: fail_at = t['fail_at']
+        self.review_at, self.fail_at = by_hand(fail_at, review_at)
         self.explain = self.info.get('explain', {}) | explain
         self._open(model, check_backend(backend), device, explain, threads)
         self.backend, self.net, self.device = self.engine.kind, self.engine.net, self.engine.device
@@ -183,7 +185,7 @@ class Inspector:
 # %% ../../nbs/deploy/07_inspector.ipynb #2d4d728a
 @patch
 def __repr__(self:Inspector):
-    at = f'PASS below {self.review:.3g}, FAIL from {self.threshold:.3g}'
+    at = f'PASS below {self.review_at:.3g}, FAIL from {self.fail_at:.3g}'
     runs_on = self.device if self.backend == 'torch' else self.backend
     return f"Inspector({self.info['net']['backbone']}, {self.info['explainer']}, {at}, {runs_on})"
 
@@ -192,8 +194,8 @@ def label(self:Inspector,
     p, # Probability of anomaly, 0..1
 )->str:
     "PASS, REVIEW or FAIL for a probability."
-    if p >= self.threshold: return 'FAIL'
-    return 'REVIEW' if p >= self.review else 'PASS'
+    if p >= self.fail_at: return 'FAIL'
+    return 'REVIEW' if p >= self.review_at else 'PASS'
 
 # %% ../../nbs/deploy/07_inspector.ipynb #3629b306
 @patch
@@ -203,11 +205,11 @@ def _open(self:Inspector, model, backend, device, asked, threads):
     engine = record = None
     self.why = ''
     if backend == 'auto' and saved:
-        engine, record, self.why = auto_engine(model, self.info, self.review, self.threshold, device, asked, threads)
+        engine, record, self.why = auto_engine(model, self.info, self.review_at, self.fail_at, device, asked, threads)
     elif backend not in ('auto', 'torch'):
         if not saved:
             raise UserError(f'backend={backend!r} is for a model that was saved and exported: give its folder.')
-        engine, record = load_engine(model, backend, self.review, self.threshold, threads)
+        engine, record = load_engine(model, backend, self.review_at, self.fail_at, threads)
     if record: self.info |= {k: record[k] for k in ('explainer', 'heat_scale')}
     self.engine = engine or self._open_net(model, device)
 
@@ -256,8 +258,8 @@ def _verdict(self:Inspector, p, prob, heat):
     "Of a `_Photo`, from its probability and its heat."
     if not np.isfinite(prob): raise UserError('The network gives NaN: its weights are damaged, train again.')
     return Verdict(
-        p.path, self.label(prob), float(prob), self.threshold, self.review, p.size, heat,
-        self.info['heat_scale'], self.info['boxes'], photo=p.photo)
+        p.path, self.label(prob), float(prob), self.fail_at, self.review_at, p.size, heat,
+        self.info['heat_scale'], self.info['box_rule'], photo=p.photo)
 
 @patch
 def cost(self:Inspector,

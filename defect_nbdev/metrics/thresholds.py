@@ -91,18 +91,18 @@ def _below(y, p, t, prevalence):
     return pi*share(y) + (1 - pi)*share(~y)
 
 # %% ../../nbs/metrics/06_thresholds.ipynb #0605e2e9
-def _widest(below, review, low, high):
-    "Arrays a, b of places: the widest bands with no more than `review` of the parts; a given `low` or `high` stays."
+def _widest(below, max_review, low, high):
+    "Arrays a, b of places: the widest bands with no more than `max_review` of the parts; a given `low` or `high` stays."
     if high is not None:
-        first = np.searchsorted(below, below[high] - review - 1e-12)
+        first = np.searchsorted(below, below[high] - max_review - 1e-12)
         a = np.arange(first, high + 1)
         return a, np.full(len(a), high)
     a = np.arange(len(below)) if low is None else np.array([low])
-    return a, np.searchsorted(below, below[a] + review + 1e-12, 'right') - 1
+    return a, np.searchsorted(below, below[a] + max_review + 1e-12, 'right') - 1
 
-def _band(below, fn, fp, review, w=(1., 1.), low=None, high=None):
+def _band(below, fn, fp, max_review, w=(1., 1.), low=None, high=None):
     "Places (a, b) of the band of least loss w[0]*fn[a] + w[1]*fp[b], no wider than needed."
-    a, b = _widest(below, review, low, high)
+    a, b = _widest(below, max_review, low, high)
     k = np.argmin(w[0]*fn[a] + w[1]*fp[b])
     a, b = int(a[k]), int(b[k])
     if low is None: a = min(b, int(np.searchsorted(fn, fn[a], 'right')) - 1)
@@ -110,26 +110,26 @@ def _band(below, fn, fp, review, w=(1., 1.), low=None, high=None):
     return a, b
 
 # %% ../../nbs/metrics/06_thresholds.ipynb #8d19d33c
-def _both(below, fn, fp, i, j, review):
+def _both(below, fn, fp, i, j, max_review):
     "Places for two shares: the escapes allow places up to i, the overkills places from j on."
     if i >= j:                                # one threshold keeps both promises
         k = j + _middle(fn[j:i+1] + fp[j:i+1])
         return k, k
     share = below[j] - below[i]
-    if review is not None and share > review:
+    if max_review is not None and share > max_review:
         raise UserError(f'Both shares together leave {100*share:.1f} % of the parts for review, '
-                        f'more than {100*review:g} %: allow more review, more escapes or more overkill.')
+                        f'more than {100*max_review:g} %: allow more review, more escapes or more overkill.')
     return i, j
 
 # %% ../../nbs/metrics/06_thresholds.ipynb #42649b23
-def _place(y, p, t, fn, fp, max_escape, max_overkill, cost, f1, review, prevalence, confidence):
+def _place(y, p, t, fn, fp, max_escape, max_overkill, cost, f1, max_review, prevalence, confidence):
     "Places of the two thresholds among the cuts."
     below = _below(y, p, t, prevalence)
     each = _each(y, *(cost or (1., 1.)), prevalence)
     i = None if max_escape is None else _by_escape(y, fn, max_escape, confidence)
     j = None if max_overkill is None else _by_overkill(y, fp, max_overkill, confidence)
-    if i is not None and j is not None: return _both(below, fn, fp, i, j, review)
-    if review is not None: return _band(below, fn, fp, review, each, low=i, high=j)
+    if i is not None and j is not None: return _both(below, fn, fp, i, j, max_review)
+    if max_review is not None: return _band(below, fn, fp, max_review, each, low=i, high=j)
     if i is not None: return i, i
     if j is not None: return j, j
     k = _by_f1(y, fn, fp) if f1 else _by_cost(fn, fp, each)
@@ -137,14 +137,14 @@ def _place(y, p, t, fn, fp, max_escape, max_overkill, cost, f1, review, prevalen
 
 # %% ../../nbs/metrics/06_thresholds.ipynb #fbbaff60
 def by_hand(
-    at, # One threshold, or (pass below, fail from); probabilities in 0..1
-):      # Both thresholds, as floats
+    fail_at,        # Probability in 0..1 from which a part fails
+    review_at=None, # Probability from which it no longer passes, at most fail_at; None: the same
+):                  # (review_at, fail_at), as floats
     "Check thresholds that somebody gives."
-    one = np.ndim(at) == 0
-    lo, hi = (at, at) if one else at
-    if 0 <= lo <= hi <= 1: return float(lo), float(hi)
-    if one: raise UserError(f'A threshold of {hi:g} is not a probability between 0 and 1.')
-    raise UserError(f'Thresholds {lo:g} and {hi:g} are not two probabilities in ascending order.')
+    low = fail_at if review_at is None else review_at
+    if 0 <= low <= fail_at <= 1: return float(low), float(fail_at)
+    if review_at is None: raise UserError(f'A threshold of {fail_at:g} is not a probability between 0 and 1.')
+    raise UserError(f'Thresholds {low:g} and {fail_at:g} are not two probabilities in ascending order.')
 
 # %% ../../nbs/metrics/06_thresholds.ipynb #543400f1
 def _need_sense(shares, costs, confidence):
@@ -156,11 +156,11 @@ def _need_sense(shares, costs, confidence):
         raise UserError(f'A confidence of {confidence:g} is impossible: '
                         'give one between 0 and 1, such as 0.95, or none to promise nothing.')
 
-def _need_one_rule(rules, at, review):
-    "Refuse two rules at once; thresholds by hand leave no room for `review`."
+def _need_one_rule(rules, fail_at, max_review):
+    "Refuse two rules at once; thresholds by hand leave no room for `max_review`."
     if rules > 1: raise UserError('Give one rule: shares of escape and overkill, costs, F1, or thresholds by hand.')
-    if at is not None and review is not None:
-        raise UserError('Thresholds by hand already fix the share for review: leave out review.')
+    if fail_at is not None and max_review is not None:
+        raise UserError('Thresholds by hand already fix the share for review: leave out max_review.')
 
 # %% ../../nbs/metrics/06_thresholds.ipynb #8ed4e022
 def _need_parts(y, max_escape, max_overkill):
@@ -174,14 +174,14 @@ def _need_parts(y, max_escape, max_overkill):
                         'give more good parts, or choose it by hand.')
 
 # %% ../../nbs/metrics/06_thresholds.ipynb #ec27a692
-def _counts(y, p, lo, hi, confidence):
+def _counts(y, p, review_at, fail_at, confidence):
     "How many parts are wrong or in review, and the shares that the wrong ones don't exceed."
     bad, good = p[y], p[~y]
     n, m = len(bad), len(good)
-    fn, fp = int((bad < lo).sum()), int((good >= hi).sum())
+    fn, fp = int((bad < review_at).sum()), int((good >= fail_at).sum())
     return dict(n_anomaly=n, n_good=m, fn=fn, fp=fp,
-                review_anomaly=int((bad < hi).sum()) - fn,
-                review_good=int((good >= lo).sum()) - fp,
+                review_anomaly=int((bad < fail_at).sum()) - fn,
+                review_good=int((good >= review_at).sum()) - fp,
                 escape_bound=upper_bound(fn, n, confidence) if n else 1.,
                 overkill_bound=upper_bound(fp, m, confidence) if m else 1.)
 
@@ -189,7 +189,7 @@ def _counts(y, p, lo, hi, confidence):
 def _pct(v): return f'{100*v:.3g} %'
 
 def _rule_name(asked):
-    if 'at' in asked: return 'chosen by hand'
+    if 'fail_at' in asked: return 'chosen by hand'
     if 'cost' in asked: return 'least cost, an escape costs {:g} and an overkill {:g}'.format(*asked['cost'])
     if 'f1' in asked: return 'largest F1'
     shares = []
@@ -201,7 +201,7 @@ def _rule(d):
     "The rule that was asked for, in words."
     asked = d['asked']
     s = _rule_name(asked)
-    if 'review' in asked: s += f", at most {_pct(asked['review'])} for review"
+    if 'max_review' in asked: s += f", at most {_pct(asked['max_review'])} for review"
     if 'prevalence' in asked: s += f", {_pct(asked['prevalence'])} anomalies expected"
     return s
 
@@ -240,11 +240,11 @@ def _by_rule(y, p, max_escape, max_overkill, *rest):
     i, j = _place(y, p, t, fn, fp, max_escape, max_overkill, *rest)
     return float(t[i]), float(t[j])
 
-def _decision(y, p, lo, hi, asked, confidence):
+def _decision(y, p, review_at, fail_at, asked, confidence):
     "Two thresholds with their counts and their words."
     asked = {k: v for k, v in asked.items() if v is not None}
-    d = dict(review=lo, fail=hi, asked=asked, confidence=confidence)
-    d |= _counts(y, p, lo, hi, confidence or .95)
+    d = dict(review_at=review_at, fail_at=fail_at, asked=asked, confidence=confidence)
+    d |= _counts(y, p, review_at, fail_at, confidence or .95)
     return d | dict(rule=_rule(d), promise=_promise(d))
 
 # %% ../../nbs/metrics/06_thresholds.ipynb #6e182f64
@@ -255,25 +255,26 @@ def decide(
     max_overkill=None,  # Largest share of good parts that may fail, in 0..1; None: no limit
     cost=None,          # (cost of an escape, cost of an overkill), above 0: choose the least mean cost
     f1=False,           # Choose the largest F1?
-    at=None,            # A threshold in 0..1, or (pass below, fail from), chosen by hand
-    review=None,        # Largest share of parts for REVIEW, in 0..1; None: only the band that both shares leave
+    fail_at=None,       # By hand: probability in 0..1 from which a part fails
+    review_at=None,     # By hand, with fail_at: probability from which it no longer passes; None: the same
+    max_review=None,    # Largest share of parts for REVIEW, in 0..1; None: only the band that both shares leave
     prevalence=None,    # Share of anomalies among parts to come, in 0..1, for costs and review; None: as among these
     confidence=.95,     # Of the promise, between 0 and 1; None: count among these parts, and promise nothing
-)->dict:                # Thresholds (review, fail), the rule, and what it means in counts, bounds and words
+)->dict:                # Thresholds (review_at, fail_at), the rule, and what it means in counts, bounds and words
     "Choose thresholds by a rule."
     y, p = np.asarray(y, bool), np.asarray(p, float)
-    shares = dict(max_escape=max_escape, max_overkill=max_overkill, review=review, prevalence=prevalence)
+    shares = dict(max_escape=max_escape, max_overkill=max_overkill, max_review=max_review, prevalence=prevalence)
     by_share = max_escape is not None or max_overkill is not None
-    rules = by_share + (cost is not None) + bool(f1) + (at is not None)
+    rules = by_share + (cost is not None) + bool(f1) + (fail_at is not None)
     _need_sense(shares, cost, confidence)
-    _need_one_rule(rules, at, review)
-    if not rules and review is not None: cost = (1., 1.)      # a band alone lies where it saves the most errors
-    if at is not None: lo, hi = by_hand(at)
-    elif not rules and review is None: lo, hi = .5, .5
-    else: lo, hi = _by_rule(y, p, max_escape, max_overkill, cost, f1, review, prevalence, confidence)
+    _need_one_rule(rules, fail_at, max_review)
+    if not rules and max_review is not None: cost = (1., 1.)      # a band alone lies where it saves the most errors
+    if fail_at is not None: low, high = by_hand(fail_at, review_at)
+    elif not rules and max_review is None: low, high = .5, .5
+    else: low, high = _by_rule(y, p, max_escape, max_overkill, cost, f1, max_review, prevalence, confidence)
     asked = dict(max_escape=max_escape, max_overkill=max_overkill, cost=list(cost) if cost else None,
-                 f1=bool(f1) or None, at=None if at is None else [lo, hi], review=review, prevalence=prevalence)
-    return _decision(y, p, lo, hi, asked, confidence)
+                 f1=bool(f1) or None, fail_at=fail_at, review_at=review_at, max_review=max_review, prevalence=prevalence)
+    return _decision(y, p, low, high, asked, confidence)
 
 # %% ../../nbs/metrics/06_thresholds.ipynb #a514b969
 def _rate(k, n, bound, confidence):
@@ -281,8 +282,9 @@ def _rate(k, n, bound, confidence):
     return f'{k} of {n} ({_pct(k/n)}), at most {_pct(bound)} with {_pct(confidence)} confidence'
 
 def _limits(d):
-    if d['review'] < d['fail']: return f"PASS below {d['review']:.4g}, FAIL from {d['fail']:.4g}, REVIEW between"
-    return f"PASS below {d['fail']:.4g}, FAIL from there on"
+    if d['review_at'] < d['fail_at']:
+        return f"PASS below {d['review_at']:.4g}, FAIL from {d['fail_at']:.4g}, REVIEW between"
+    return f"PASS below {d['fail_at']:.4g}, FAIL from there on"
 
 def _in_review(d, n):
     k = d['review_good'] + d['review_anomaly']
@@ -298,7 +300,7 @@ def decision_text(
     rows = dict(rule=d['rule'], thresholds=_limits(d))
     rows['escape'] = _rate(d['fn'], d['n_anomaly'], d['escape_bound'], confidence)
     rows['overkill'] = _rate(d['fp'], d['n_good'], d['overkill_bound'], confidence)
-    if d['review'] < d['fail']: rows['review'] = _in_review(d, n)
+    if d['review_at'] < d['fail_at']: rows['review'] = _in_review(d, n)
     if on and n: rows['chosen on'] = f'{n} parts {on}'
     lines = [f'{name:12} {value}' for name, value in rows.items()]
     return '\n'.join(lines + d['promise'])

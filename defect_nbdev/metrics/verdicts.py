@@ -21,10 +21,10 @@ def wilson(
     return k/n, float(lo), float(hi)
 
 # %% ../../nbs/metrics/01_verdicts.ipynb #04a7e02b
-def _counts(y, p, low, high):
+def _counts(y, p, review_at, fail_at):
     "Good parts (negatives) and anomalies (positives) that pass, fail or lie between the thresholds."
-    passes, fails = p < low, p >= high
-    band = (p >= low) & (p < high)
+    passes, fails = p < review_at, p >= fail_at
+    band = (p >= review_at) & (p < fail_at)
     found = dict(tn=~y & passes, fp=~y & fails, fn=y & passes, tp=y & fails,
                  review_good=~y & band, review_anomaly=y & band)
     return {k: int(v.sum()) for k, v in found.items()}
@@ -45,20 +45,20 @@ def _ranking(y, p, both):
 def image_metrics(
     y,           # int or bool [n]: 1 for anomaly
     p,           # float [n] in 0..1: probability of anomaly
-    thr=.5,      # Probability at or above which a part fails
-    review=None, # Probability from which a person looks, up to thr; None: nobody does
+    fail_at=.5,  # Probability from which a part fails
+    review_at=None, # Probability from which a person looks, up to fail_at; None: nobody does
 )->dict:         # Rates in 0..1 (NaN without the class they need, F1 then 0), counts as int, intervals as pairs
     "Accuracy (plain, balanced), AUROC, AP, F1 (and maximum), escape, overkill, their intervals, confusion counts."
     y, p = np.asarray(y, bool), np.asarray(p, float)
-    low = thr if review is None else review
-    c = _counts(y, p, low, thr)
+    if review_at is None: review_at = fail_at
+    c = _counts(y, p, review_at, fail_at)
     tn, fp, fn, tp = c['tn'], c['fp'], c['fn'], c['tp']
     n_good = tn + fp + c['review_good']
     n_anomaly = tp + fn + c['review_anomaly']
     decided = len(y) - c['review_good'] - c['review_anomaly']
     balanced = (_ratio(tn, tn + fp) + _ratio(tp, tp + fn))/2
     escape, overkill = wilson(fn, n_anomaly), wilson(fp, n_good)
-    return dict(n=len(y), n_good=n_good, n_anomaly=n_anomaly, threshold=thr, review=low,
+    return dict(n=len(y), n_good=n_good, n_anomaly=n_anomaly, fail_at=fail_at, review_at=review_at,
                 accuracy=_ratio(tn + tp, decided), balanced_accuracy=balanced,
                 **_ranking(y, p, n_good and n_anomaly), f1=2*tp/max(2*tp + fp + fn, 1),
                 escape=escape[0], escape_interval=escape[1:], overkill=overkill[0], overkill_interval=overkill[1:], **c)
@@ -81,7 +81,7 @@ def metrics_text(
         'AUROC': _number(m['auroc']),
         'escape': escape + _interval(m['escape_interval']),
         'overkill': overkill + _interval(m['overkill_interval'])}
-    if m.get('review', m['threshold']) < m['threshold']:
+    if m['review_at'] < m['fail_at']:
         good, bad = m['review_good'], m['review_anomaly']
         rows['review'] = f"{good + bad} of {m['n']} parts for a person ({good} good, {bad} anomaly)"
     return '\n'.join(f'{name:18} {value}' for name, value in rows.items())

@@ -72,7 +72,7 @@ def confusion_figure(
     ax=None, # Axes to draw on; None: a new figure
 )->Figure:
     "Truth against verdict: two by two, or two by three where some parts went to review."
-    reviews = m['review'] < m['threshold']
+    reviews = m['review_at'] < m['fail_at']
     said = ['PASS', 'REVIEW', 'FAIL'] if reviews else ['PASS', 'FAIL']
     counts = dict(PASS=(m['tn'], m['fn']), REVIEW=(m['review_good'], m['review_anomaly']), FAIL=(m['fp'], m['tp']))
     c = np.array([counts[s] for s in said]).T
@@ -82,7 +82,7 @@ def confusion_figure(
         color = 'white' if c[i, j] > .65*c[i].sum() else 'black'
         text = f'{c[i, j]}\n{_FIELDS[said[j]][i]}'
         ax.text(j, i, text, ha='center', va='center', fontsize=8 if reviews else 9, color=color)
-    at = f"{m['review']:.3g} and {m['threshold']:.3g}" if reviews else f"{m['threshold']:.3g}"
+    at = f"{m['review_at']:.3g} and {m['fail_at']:.3g}" if reviews else f"{m['fail_at']:.3g}"
     ax.set(xticks=range(len(said)), xticklabels=said, xlabel=f'verdict at threshold {at}')
     ax.set(yticks=[0, 1], yticklabels=['good', 'anomaly'], ylabel='truth')
     return ax.figure

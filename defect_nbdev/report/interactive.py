@@ -126,8 +126,8 @@ const el = (tag, props, ...kids) => {
 // every threshold that makes a difference, and those that the page opens with
 const u = [...new Set(P.map(q => q.p))].sort((a, b) => a - b),
   mid = u.slice(1).map((p, i) => expit((logit(p) + logit(u[i]))/2));
-const cut = [...new Set([0, ...mid, 1, D.lo, D.hi])].sort((a, b) => a - b);
-let lo = cut.indexOf(D.lo), hi = cut.indexOf(D.hi);"""
+const cut = [...new Set([0, ...mid, 1, D.review_at, D.fail_at])].sort((a, b) => a - b);
+let lo = cut.indexOf(D.review_at), hi = cut.indexOf(D.fail_at);"""
 
 # %% ../../nbs/report/04_interactive.ipynb #ed27d849
 _JS_RATES = """
@@ -300,8 +300,8 @@ for (const k of ['lo', 'hi']) {
 }
 $('one').onchange = update;
 $('back').onclick = () => {
-  lo = cut.indexOf(D.lo);
-  hi = cut.indexOf(D.hi);
+  lo = cut.indexOf(D.review_at);
+  hi = cut.indexOf(D.fail_at);
   $('one').checked = lo === hi;
   update();
 };"""
@@ -325,7 +325,7 @@ def _logit(p):
 def _distance(v):
     "From a part's probability to the nearer threshold, in logits."
     z = _logit(v.p_anomaly)
-    return min(abs(z - _logit(t)) for t in (v.threshold, v.review))
+    return min(abs(z - _logit(t)) for t in (v.fail_at, v.review_at))
 
 def _part(v, pictured):
     "What the page knows of a part; the keys are short because there may be thousands of parts."
@@ -348,7 +348,7 @@ def html_report(
 )->str:
     "The interactive page: verdicts, thresholds, types, pictures."
     first = verdicts[0]
-    data = dict(lo=first.review, hi=first.threshold, said=said, parts=_parts(verdicts, most))
+    data = dict(review_at=first.review_at, fail_at=first.fail_at, said=said, parts=_parts(verdicts, most))
     text = json.dumps(data).replace('<', '\\u003c')      # no file name can end the script
     body = BODY.replace('<!--static-->', sections_html(sections))
     scripts = f'<script type="application/json" id="data">{text}</script><script>{SCRIPT}</script>'

@@ -121,7 +121,7 @@ def model_section(
         data=f"{len(data['seen'])} photos, fingerprint {data['fingerprint'][:16]}",
         weights=f"SHA-256 {info['weights_sha256'][:16]}",
         temperature=f"{info['temperature']:.3g}",
-        boxes=_pairs(info['boxes']),
+        boxes=_pairs(info['box_rule']),
         versions=_pairs(info['versions']))
 
 # %% ../../nbs/report/03_page.ipynb #5d332589

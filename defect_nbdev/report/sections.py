@@ -38,7 +38,7 @@ def localisation_section(
     if not use: return []
     t = pd.DataFrame([dict(path=v.path, label=v.truth, mask_path=v.mask_path) for v in use])
     p, heat = np.array([v.p_anomaly for v in use]), [v.raw for v in use]
-    m = localisation(t, p, heat, use[0].box, use[0].review)
+    m = localisation(t, p, heat, use[0].box_rule, use[0].review_at)
     n_good = (t.label == 'good').sum()
     show = lambda k: f'{m[k]:.3f}'
     return [('Place', {
@@ -116,8 +116,8 @@ def embedding_sections(
 # %% ../../nbs/report/05_sections.ipynb #c35e3243
 def _rule_text(v, t):
     "Where a verdict's thresholds come from."
-    if (v.review, v.threshold) == (t['review'], t['fail']): return f"Rule of the thresholds: {t['rule']}."
-    return f"Thresholds given for this page, not the model's own: PASS below {v.review:.4g}, FAIL from {v.threshold:.4g}."
+    if (v.review_at, v.fail_at) == (t['review_at'], t['fail_at']): return f"Rule of the thresholds: {t['rule']}."
+    return f"Thresholds given for this page, not the model's own: PASS below {v.review_at:.4g}, FAIL from {v.fail_at:.4g}."
 
 def _own_sections(info, bad, more):
     "What is known of the model, and what could not be read."

@@ -53,7 +53,7 @@ def evaluate(
     vs = _judged(inspector, t, bar)
     write_predictions(vs, out)
     ok = _readable(vs)
-    m = image_metrics([v.truth == 'anomaly' for v in ok], [v.p_anomaly for v in ok], inspector.threshold, inspector.review)
+    m = image_metrics([v.truth == 'anomaly' for v in ok], [v.p_anomaly for v in ok], inspector.fail_at, inspector.review_at)
     m |= dict(unreadable=len(vs) - len(ok))
     files = {
         'contact_sheet.png': png(contact_sheet(ok)),
@@ -91,14 +91,15 @@ def test_run(
     bundle,             # A bundle, or the folder of a run
     source,             # Folder, .csv manifest, the word elpv, or a samples table
     out=None,           # Folder for the results; None: only the figures
-    threshold=None,     # Probability from which a part fails, or (pass below, fail from); None: the model's own
+    fail_at=None,       # Probability from which a part fails; None: the model's own
+    review_at=None,     # Probability from which it no longer passes, as for `Inspector`
     include_seen=False, # Also test photos that were trained on?
     bar=True,           # Show progress?
     backend='auto',     # What runs the model, as for `Inspector`
     **kwargs,           # To samples: good, group
 )->dict:                # image_metrics, with seen: number of photos that were trained on
     "Test a bundle on labelled photos."
-    inspector = Inspector(bundle, threshold, backend=backend)
+    inspector = Inspector(bundle, fail_at, review_at, backend=backend)
     say_engine(inspector, bar)
     t, n_seen = unseen(inspector, samples(source, strict=False, **kwargs), source, include_seen)
     with tempfile.TemporaryDirectory() if out is None else nullcontext(out) as folder:
@@ -130,7 +131,8 @@ def report_run(
     bundle,             # A bundle, or the folder of a run
     source,             # Folder, .csv manifest, the word elpv, a samples table, or a folder that holds photos itself
     out='report.html',  # The page
-    threshold=None,     # Probability from which a part fails, or (pass below, fail from); None: the model's own
+    fail_at=None,       # Probability from which a part fails; None: the model's own
+    review_at=None,     # Probability from which it no longer passes, as for `Inspector`
     include_seen=False, # Also show photos that were trained on?
     bar=True,           # Show progress?
     name=None,          # Headline; None: from source
@@ -141,7 +143,7 @@ def report_run(
     "Inspect photos and write the page."
     if faithful and backend not in ('auto', 'torch'):
         raise UserError('Deletion and insertion ask the network itself: leave --backend away.')
-    inspector = Inspector(bundle, threshold, backend='torch' if faithful else backend)
+    inspector = Inspector(bundle, fail_at, review_at, backend='torch' if faithful else backend)
     say_engine(inspector, bar)
     vs = _verdicts(inspector, source, include_seen, bar, **kwargs)
     more = faithfulness_section(inspector, vs, faithful, bar) if faithful else []

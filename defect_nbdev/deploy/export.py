@@ -6,26 +6,29 @@
 __all__ = ['some_of', 'known_photos', 'write_onnx', 'write_openvino', 'export_bundle', 'export_text']
 
 # %% ../../nbs/deploy/08_export.ipynb #59bf6ed6
-import numpy as np, pandas as pd, torch
 from importlib.metadata import version
 from pathlib import Path
-from .engines import ENGINES, EXPORT_SCHEMA, EXPORTS, RECORD, load_record, need_openvino, no_telemetry, open_engine, parity, parity_fault
-from .info import bundle_of, load_info
-from .graph import VerdictGraph
+import numpy as np
+import pandas as pd
+import torch
 from ..core.errors import UserError, need
 from ..core.files import new_folder, sha256, to_json
-from ..explain.scale import SLOW, heat_scale
-from ..data.images import read_image, stack_images
-from .inspector import Inspector
 from ..core.progress import progress_bar, quiet
+from ..data.images import read_image, stack_images
 from ..data.samples import samples
+from ..explain.scale import SLOW, heat_scale
+from .info import bundle_of, load_info
+from .graph import VerdictGraph
+from .engines import (ENGINES, EXPORT_SCHEMA, EXPORTS, RECORD, load_record, need_openvino,
+    no_telemetry, open_engine, parity, parity_fault)
+from .inspector import Inspector
 
 # %% ../../nbs/deploy/08_export.ipynb #8a320dbb
 def some_of(
     t, # Samples table
-    n, # At most so many rows, as many of each label as its share
-):     # Samples table
-    "Photos from the whole table, spread evenly."
+    n, # About this many rows; each label keeps its share, and at least one
+)->pd.DataFrame:
+    "Rows from the whole table, spread evenly."
     if len(t) <= n: return t.reset_index(drop=True)
     some = []
     for _, g in t.groupby('label'):
@@ -35,63 +38,84 @@ def some_of(
 
 # %% ../../nbs/deploy/08_export.ipynb #87dd6f5e
 def known_photos(
-    info,        # model.json
-    source=None, # Anything that samples takes; None: where the training found its photos
-    n=300,       # At most so many, as many of each label as its share
-):               # Samples table
+    info,        # Content of model.json
+    source=None, # Folder or list that samples can read; None: where the training found its photos
+    n=300,       # About this many, if there are more; each label keeps its share
+)->pd.DataFrame: # Samples table
     "Photos of the training and validation parts."
     source = source or info['data'].get('source')
-    if not source: raise UserError('It is not known where the photos of this model lie: add --photos FOLDER.')
+    if not source: raise UserError('It is not known where the photos of this model are: add --photos FOLDER.')
     try: t = samples(source, strict=False)
-    except UserError as e: raise UserError(f'The photos of this model are needed to compare and to calibrate, and were not found ({e}): add --photos FOLDER.') from e
+    except UserError as e:
+        raise UserError('The photos of this model are needed to compare and to calibrate, '
+                        f'and were not found ({e}): add --photos FOLDER.') from e
     seen = set(info['data']['seen'])
     t = t[[sha256(p)[:16] in seen for p in t.path]]
-    if t.empty: raise UserError(f'No photo in {source} was used to train this model: give the folder that it was trained from.')
+    if t.empty:
+        raise UserError(f'No photo in {source} was used to train this model: give the folder that it was trained from.')
     return some_of(t, n)
 
 # %% ../../nbs/deploy/08_export.ipynb #c89f3cdd
+def _text(v): return v if isinstance(v, str) else to_json(v)
+
 def write_onnx(
-    net,            # From load_bundle
-    size,           # Side of the input, or (height, width)
-    file,           # Where to
-    temperature=1., # As for VerdictGraph
-    method=None,    # As for VerdictGraph
-    layer=None,     # As for VerdictGraph
-    about=None,     # dict: what the file says of itself
+    net,            # A DefectNet, MetricNet or PatchNet
+    size,           # Input, px: side of the square, or (height, width)
+    file,           # Path of the file to write
+    temperature=1., # The logit is divided by it
+    method=None,    # Heat, as in VerdictGraph; None: the net's own
+    layer=None,     # Name of the layer for a gradient method; None: the last
+    about=None,     # What the file says about itself, dict; None: nothing
 ):
-    "An ONNX graph: `images` float32 `[B, 3, H, W]` in 0..1 to `probability` `[B]` and `heatmap` `[B, h, w]`, for any B."
+    "An ONNX graph for any B: `images` float32 `[B, 3, H, W]` in 0..1 to `probability` `[B]`, `heatmap` `[B, h, w]`."
     need('onnxscript', 'export')
     x = torch.rand(2, 3, *np.broadcast_to(size, 2).tolist())
+    graph = VerdictGraph(net, temperature, method, layer)
+    batch = torch.export.Dim('batch', min=1, max=4096)
     with quiet(), torch.no_grad():
-        g = torch.onnx.export(VerdictGraph(net, temperature, method, layer), (x,), dynamo=True, input_names=['images'], output_names=['probability', 'heatmap'], dynamic_shapes=({0: torch.export.Dim('batch', min=1, max=4096)},))
-        g.model.metadata_props.update({k: v if isinstance(v, str) else to_json(v) for k, v in (about or {}).items()})
+        g = torch.onnx.export(
+            graph, (x,), dynamo=True, input_names=['images'], output_names=['probability', 'heatmap'],
+            dynamic_shapes=({0: batch},))
+        facts = {k: _text(v) for k, v in (about or {}).items()}
+        g.model.metadata_props.update(facts)
         g.save(str(file))
 
 # %% ../../nbs/deploy/08_export.ipynb #8e27db57
-def _only_eyes(ov_model):
-    "Names of the convolutions that smooth or go backwards: cheap, and better exact."
-    return [o.friendly_name for o in ov_model.get_ops() if o.get_type_name() == 'ConvolutionBackpropData' or o.get_type_name() in ('Convolution', 'GroupConvolution') and o.input(1).get_partial_shape()[1].get_length() == 1]    # one input channel: it smooths
+def _is_exact(o):
+    "A convolution that smooths or goes backwards?"
+    kind = o.get_type_name()
+    if kind == 'ConvolutionBackpropData': return True
+    if kind not in ('Convolution', 'GroupConvolution'): return False
+    channels = o.input(1).get_partial_shape()[1]
+    return channels.get_length() == 1
 
+_EXACT_TYPES = ['MatMul', 'Multiply', 'Add', 'Subtract', 'Divide', 'ReduceMean', 'TopK', 'AvgPool', 'Interpolate']
+
+def _to_int8(m, photos, load):
+    "The model with 8-bit integers in its convolutions."
+    with quiet():
+        with no_telemetry(): nncf = need('nncf', 'export')
+        names = [o.friendly_name for o in m.get_ops() if _is_exact(o)]
+        exact = nncf.IgnoredScope(names=names, types=_EXACT_TYPES, validate=False)
+        seven_bits = nncf.OverflowFix.ENABLE      # of the weights: the same result on processors without VNNI
+        return nncf.quantize(
+            m, nncf.Dataset(photos, load), preset=nncf.QuantizationPreset.MIXED, subset_size=len(photos),
+            ignored_scope=exact, advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=seven_bits))
+
+# %% ../../nbs/deploy/08_export.ipynb #42eb4a27
 def write_openvino(
-    onnx_file,   # From write_onnx
-    file,        # model.xml
-    photos=None, # 8-bit integers, calibrated on these; None: fp32
-    load=None,   # Function that makes float32 [1, 3, H, W] of one of them
-    about=None,  # Metadata, dict of text
+    onnx_file,   # Path of a file from write_onnx
+    file,        # Path of model.xml to write; model.bin goes beside it
+    photos=None, # Photos that calibrate 8-bit integers, list; None: 32-bit floats
+    load=None,   # Function that makes float32 [1, 3, H, W] in 0..1 of one of them; needed with photos
+    about=None,  # What the file says about itself, dict; None: nothing
 ):
     "OpenVINO's own format; with 8-bit integers in the convolutions of the backbone and nowhere else."
     ov = need_openvino()
     m = ov.Core().read_model(str(onnx_file))
     if photos is not None: m = _to_int8(m, photos, load)
-    for k, v in (about or {}).items(): m.set_rt_info(v if isinstance(v, str) else to_json(v), ['defect_nbdev', k])
+    for k, v in (about or {}).items(): m.set_rt_info(_text(v), ['defect_nbdev', k])
     ov.save_model(m, str(file), compress_to_fp16=False)
-
-def _to_int8(m, photos, load):
-    with quiet():
-        with no_telemetry(): nncf = need('nncf', 'export')
-        return nncf.quantize(m, nncf.Dataset(photos, load), preset=nncf.QuantizationPreset.MIXED, subset_size=len(photos),
-            ignored_scope=nncf.IgnoredScope(names=_only_eyes(m), types=['MatMul', 'Multiply', 'Add', 'Subtract', 'Divide', 'ReduceMean', 'TopK', 'AvgPool', 'Interpolate'], validate=False),
-            advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE))   # 7 bits of weights: the same result on processors without VNNI
 
 # %% ../../nbs/deploy/08_export.ipynb #04a8f5d4
 def _reference(path, explainer, layer):
@@ -100,7 +124,10 @@ def _reference(path, explainer, layer):
     if explainer:
         i.info['explainer'] = explainer
         i.engine.explain = dict(layer=layer) if layer else {}
-    if i.info['explainer'] in SLOW: raise UserError(f"Heat by {i.info['explainer']} takes hundreds of passes and cannot be exported: add --explainer cam or another.")
+    own = i.info['explainer']
+    if own in SLOW:
+        raise UserError(f'Heat by {own} takes hundreds of passes and cannot be exported: '
+                        'add --explainer cam or another.')
     return i
 
 def _load(i, batch): return stack_images([read_image(p) for p in batch], i.info['size'])
@@ -114,58 +141,91 @@ def _compare(i, engine, paths, bar, bs=4):
         out.append((*i.engine(x), *engine(x)))
     return [np.concatenate(v) for v in zip(*out)]
 
-# %% ../../nbs/deploy/08_export.ipynb #b543aa4d
-def _need_exporter(kind):
-    "The packages that an export needs, before any work is done."
-    if kind not in ENGINES: raise UserError(f'A model cannot be exported to {kind!r}: choose from {", ".join(ENGINES)}.')
-    with no_telemetry():
-        for m in ('onnxscript', 'onnxruntime') if kind == 'onnx' else ('onnxscript', 'openvino', 'nncf'): need(m, 'export')
-
-def export_bundle(
-    path,           # A bundle, or the folder of a run
-    kind,           # One of ENGINES
-    photos=None,    # Where the photos lie that it was trained from, or a samples table of them; None: where they lay
-    n=300,          # At most so many are compared, and calibrated on
-    explainer=None, # Another heat than the model's own: cam, gradcam, layercam, hirescam, gradcam++
-    layer=None,     # Its layer
-    bar=True,       # Show progress?
-)->dict:            # The record, as from load_record
-    "Export a model into its bundle, if its answers are the model's."
-    _need_exporter(kind)
-    info, path = load_info(path), bundle_of(path)
-    if layer and not explainer: raise UserError('--layer is of an explainer: add --explainer layercam or another.')
-    t = some_of(photos, n) if isinstance(photos, pd.DataFrame) else known_photos(info, photos, n)
-    i, say = _reference(path, explainer, layer), _say_if(bar)
-    about = dict(classes=info['classes'], size=info['size'], thresholds=[i.review_at, i.fail_at], explainer=i.info['explainer'], weights_sha256=info['weights_sha256'])
-    with new_folder(path/EXPORTS/kind, RECORD) as f:
-        say(f'writing {kind}' + (f', calibrated on {len(t)} photos' if kind.endswith('int8') else ''))
-        _write(i, kind, f, layer, about, t.path.tolist())
-        say(f'comparing on {len(t)} photos')
-        answers = _compare(i, open_engine(f/ENGINES[kind], kind), t.path.tolist(), bar)
-        (f/RECORD).write_text(to_json(_record(i, kind, f, t, *answers, about, explainer)))
-    return load_record(path, kind)
-
 # %% ../../nbs/deploy/08_export.ipynb #cd412e5a
+def _alike(a, b):
+    "Correlation of heatmaps; for flat ones 1 if they are equal, else 0."
+    if min(np.ptp(a), np.ptp(b)) > 0: return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
+    return float(np.allclose(a, b, atol=1e-4))
+
+def _short(v): return [float(f'{o:.7g}') for o in v]
+
+def _parity(i, kind, t, p, heat, q, heat_q):
+    "What the record says of the comparison; an export that does not agree is refused."
+    m = parity(t.label, p, q, i.review_at, i.fail_at) | dict(heat_r=_alike(heat, heat_q))
+    fault = parity_fault(kind, m)
+    if fault:
+        hint = ' Take --to openvino, which is exact.' if kind.endswith('int8') else ''
+        raise UserError(f'The export to {kind} was thrown away: {fault}.{hint}')
+    return m | dict(label=t.label.tolist(), p=_short(p), p_exported=_short(q))
+
+# %% ../../nbs/deploy/08_export.ipynb #2c934ca4
+def _record(i, kind, folder, known, weights, scale):
+    "Content of export.json."
+    runs_it = ['onnxruntime'] if kind == 'onnx' else ['openvino', 'nncf']
+    return dict(
+        schema=EXPORT_SCHEMA, kind=kind, size=i.info['size'], temperature=i.info['temperature'],
+        explainer=i.info['explainer'], heat_scale=scale, weights_sha256=weights,
+        files={o.name: sha256(o) for o in sorted(folder.iterdir())}, parity=known,
+        versions={k: version(k) for k in ('torch', 'onnx', *runs_it)})
+
+def _scale(i, explainer, heat, label):
+    "Scale of the exported heat: the model's own, or for other heat one of these photos."
+    if not explainer: return i.info['heat_scale']
+    cold, hot = heat_scale(heat.max((1, 2)), label == 'anomaly')
+    return [float(cold), float(hot)]
+
+# %% ../../nbs/deploy/08_export.ipynb #c2bbbbe8
+def _need_exporter(kind):
+    "The packages that an export needs."
+    if kind not in ENGINES:
+        raise UserError(f'A model cannot be exported to {kind!r}: choose from {", ".join(ENGINES)}.')
+    packages = ('onnxscript', 'onnxruntime') if kind == 'onnx' else ('onnxscript', 'openvino', 'nncf')
+    with no_telemetry():
+        for p in packages: need(p, 'export')
+
 def _say_if(bar): return (lambda s: print(f'{s} ...', flush=True)) if bar else lambda s: None
 
-def _write(i, kind, f, layer, about, paths):
-    onnx = f/'model.onnx'
+def _write(i, kind, folder, layer, about, paths):
+    "The exported model in its folder."
+    onnx = folder/'model.onnx'
     write_onnx(i.net, i.info['size'], onnx, i.info['temperature'], i.info['explainer'], layer, about)
     if kind == 'onnx': return
-    write_openvino(onnx, f/'model.xml', paths if kind.endswith('int8') else None, lambda p: _load(i, [p]), about)
+    def load(p): return _load(i, [p])
+    write_openvino(onnx, folder/'model.xml', paths if kind.endswith('int8') else None, load, about)
     onnx.unlink()
 
-def _alike(a, b):
-    "Correlation of heatmaps; of flat ones whether they are equal."
-    return float(np.corrcoef(a.ravel(), b.ravel())[0, 1]) if min(np.ptp(a), np.ptp(b)) > 0 else float(np.allclose(a, b, atol=1e-4))
+# %% ../../nbs/deploy/08_export.ipynb #b543aa4d
+def _about(i):
+    "What an export says about itself."
+    return dict(
+        classes=i.info['classes'], size=i.info['size'], thresholds=[i.review_at, i.fail_at],
+        explainer=i.info['explainer'], weights_sha256=i.info['weights_sha256'])
 
-def _record(i, kind, f, t, p, heat, q, heat_q, about, explainer):
-    m = parity(t.label, p, q, i.review_at, i.fail_at) | dict(heat_r=_alike(heat, heat_q))
-    if fault := parity_fault(kind, m): raise UserError(f'The export to {kind} was thrown away: {fault}.' + (' Take --to openvino, which is exact.' if kind.endswith('int8') else ''))
-    short = lambda v: [float(f'{o:.7g}') for o in v]
-    scale = i.info['heat_scale'] if not explainer else list(map(float, heat_scale(heat.max((1, 2)), t.label == 'anomaly')))
-    return dict(schema=EXPORT_SCHEMA, kind=kind, size=i.info['size'], temperature=i.info['temperature'], explainer=i.info['explainer'], heat_scale=scale, weights_sha256=about['weights_sha256'], files={o.name: sha256(o) for o in sorted(f.iterdir())},
-        parity=m | dict(label=t.label.tolist(), p=short(p), p_exported=short(q)), versions={k: version(k) for k in ('torch', 'onnx', *(('onnxruntime',) if kind == 'onnx' else ('openvino', 'nncf')))})
+def export_bundle(
+    path,           # Folder of a run, or a bundle
+    kind,           # One of ENGINES
+    photos=None,    # Where the photos are that it was trained from, or a samples table of them; None: where they were
+    n=300,          # About this many are compared, and calibrated on
+    explainer=None, # Other heat: cam, gradcam, layercam, hirescam, gradcam++; None: the model's own
+    layer=None,     # Name of the layer for other heat; None: the last
+    bar=True,       # Show progress?
+)->dict:            # As from load_record
+    "Export a model into its bundle, if its answers are the model's; return the record."
+    _need_exporter(kind)
+    info, path = load_info(path), bundle_of(path)
+    if layer and not explainer: raise UserError('--layer belongs to an explainer: add --explainer layercam or another.')
+    t = some_of(photos, n) if isinstance(photos, pd.DataFrame) else known_photos(info, photos, n)
+    paths = t.path.tolist()
+    i, say = _reference(path, explainer, layer), _say_if(bar)
+    with new_folder(path/EXPORTS/kind, RECORD) as f:
+        say(f'writing {kind}' + (f', calibrated on {len(t)} photos' if kind.endswith('int8') else ''))
+        _write(i, kind, f, layer, _about(i), paths)
+        say(f'comparing on {len(t)} photos')
+        p, heat, q, heat_q = _compare(i, open_engine(f/ENGINES[kind], kind), paths, bar)
+        known = _parity(i, kind, t, p, heat, q, heat_q)
+        record = _record(i, kind, f, known, info['weights_sha256'], _scale(i, explainer, heat, t.label))
+        (f/RECORD).write_text(to_json(record))
+    return load_record(path, kind)
 
 # %% ../../nbs/deploy/08_export.ipynb #ec524c56
 def export_text(
@@ -173,4 +233,6 @@ def export_text(
 )->str:
     "A record for people."
     m = r['parity']
-    return f"{r['kind']}: heat by {r['explainer']}, compared on {m['n']} photos that the model was made from: probabilities differ by at most {m['p_diff']:.1e}, {m['changed']} verdicts differ, heatmaps correlate by {m['heat_r']:.5f}"
+    return (f"{r['kind']}: heat by {r['explainer']}, compared on {m['n']} photos that the model was made from: "
+            f"probabilities differ by at most {m['p_diff']:.1e}, {m['changed']} verdicts differ, "
+            f"heatmaps correlate by {m['heat_r']:.5f}")

@@ -48,7 +48,7 @@ class Verdict:
         error = f', {self.error}' if self.error else ''
         return f'Verdict({self.label}, p={self.p_anomaly:.3f}, {len(self.boxes)} boxes, {name}{error})'
 
-# %% ../../nbs/deploy/07_inspector.ipynb #04e77ec9
+# %% ../../nbs/deploy/07_inspector.ipynb #3917e9d8
 @patch(as_prop=True)
 def image(self:Verdict):
     "The photo, RGB."
@@ -131,7 +131,7 @@ def to_dict(v:Verdict)->dict:
         path=v.path, verdict=v.label, p_anomaly=p, fail_at=v.fail_at, review_at=v.review_at, size=list(v.size),
         boxes=v.boxes.tolist(), box_scores=scores, error=v.error)
 
-# %% ../../nbs/deploy/07_inspector.ipynb #8dc73d18
+# %% ../../nbs/deploy/07_inspector.ipynb #68236056
 @patch
 def show(v:Verdict,
     ax=None,  # Axis to draw on; None: a new figure
@@ -168,7 +168,7 @@ class Inspector:
         bs=8,           # Photos in a batch
         device=None,    # Of PyTorch; None: the GPU if there is one
         backend='auto', # One of engines.BACKENDS; auto: ONNX Runtime where its verdicts are PyTorch's
-        workers=None,   # Threads that read photos ahead, with ONNX Runtime also judge them; None: the engine's lanes, or 2
+        workers=None,   # Threads that read photos ahead (ONNX Runtime: and judge them); None: the engine's lanes or 2
         threads=None,   # Threads of an export's engine; None: one for each core
         **explain,      # Other settings of the explainer than the model's own: for SHAP max_evals, masker
     ):
@@ -182,7 +182,7 @@ class Inspector:
         self.backend, self.net, self.device = self.engine.kind, self.engine.net, self.engine.device
         self.workers = workers or self.engine.lanes or 2
 
-# %% ../../nbs/deploy/07_inspector.ipynb #2d4d728a
+# %% ../../nbs/deploy/07_inspector.ipynb #d46cde18
 @patch
 def __repr__(self:Inspector):
     at = f'PASS below {self.review_at:.3g}, FAIL from {self.fail_at:.3g}'
@@ -278,7 +278,7 @@ def _ahead(pool, f, items, n):
         waiting.extend(pool.submit(f, x) for x in islice(items, 1))
         yield done
 
-# %% ../../nbs/deploy/07_inspector.ipynb #3bcc9d4c
+# %% ../../nbs/deploy/07_inspector.ipynb #441d2695
 @patch
 def _read(self:Inspector, x): return _prepare(x, self.info['size'])
 

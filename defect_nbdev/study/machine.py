@@ -119,7 +119,7 @@ def floor(
     size=224, # Side of the square input, px
     bs=4,     # Photos in a batch
 )->dict:      # matrix_gflops, share (medians), share_low, share_high, rounds
-    "Share of the matrix-product rate that VGG16-GAP reaches; above 1 where it needs fewer operations than its definition."
+    "Share of the matrix-product rate that VGG16-GAP reaches; above 1 if it saves operations."
     net = defect_net().eval()
     x = torch.rand(bs, 3, size, size).contiguous(memory_format=torch.channels_last)
     ops = operations(net, x)

@@ -48,7 +48,7 @@ def configured(site, names):
         if isinstance(c, dict): return {k: (listed(v) if k == 'contents' else v) for k, v in c.items()}
         if isinstance(c, list): return [o for l in map(listed, c) for o in (l if isinstance(l, list) else [l])]
         return [names[n] for n in sorted(names) if Path(n).match(c) and ('/' in n) == ('/' in c)] if '*' in c else names.get(c, c)
-    y['website']['sidebar'] = listed(y['website']['sidebar']); y.pop('metadata-files', None)
+    y['website']['sidebar'] = listed(y['website']['sidebar']); y.pop('metadata-files', None); y['format']['html'].pop('html-math-method')      # mathml() does what Quarto does by that key
     w = more['website']; y['website'] = {k: v for k, v in w.items() if k in ('title', 'description', 'repo-url', 'repo-branch')} | y['website']; y['project']['output-dir'] = '_site'
     (site/'_quarto.yml').write_text(yaml.safe_dump(y, sort_keys=False))
 

@@ -119,8 +119,9 @@ def read_mask(
 ):        # bool [H, W]; None if there is no path or the mask is all black
     "True where the mask is brighter than half of its maximum."
     if not path: return None
-    try: m = np.asarray(Image.open(path).convert('L'))
-    except OSError as e: raise UserError(f'{path} is not an image that can be read: remove it or copy it again.') from e
+    try:
+        with _opened(path) as img: m = np.asarray(img.convert('L'))
+    except _UNREADABLE as e: raise UserError(f'{path} {_complaint(e)}') from e
     return m > m.max()//2 if m.any() else None
 
 # %% ../../nbs/data/01_images.ipynb #e65acd83

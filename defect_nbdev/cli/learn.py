@@ -195,7 +195,7 @@ def demo(
 
     defect demo -o demo"""
     from defect_nbdev.metrics.verdicts import metrics_text
-    from defect_nbdev.runs import demo as run
-    print(metrics_text(run.demo(out, n, method=method)))
+    from defect_nbdev.runs.demo import DEMO_NEXT, demo as run_demo
+    print(metrics_text(run_demo(out, n, method=method)))
     print(f'\nlook at it:  {out}/report.html')
-    print(f'boxes against truth, on drawn washers:  {out}/washers/run/report.html\n\n{run.DEMO_NEXT}')
+    print(f'boxes against truth, on drawn washers:  {out}/washers/run/report.html\n\n{DEMO_NEXT}')

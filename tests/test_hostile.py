@@ -55,7 +55,7 @@ def test_models(defect, run, washer, tmp_path):
     header = lambda n, b=b'{}': struct.pack('<Q', n) + b
     cases = {'wrong hash': (lambda b: (b/'model.safetensors').write_bytes(b'x'), 'SHA-256 differs'), 'pickle as weights': (weights(lambda b: harm), 'damaged'), 'pickle as json': (lambda b: (b/'model.json').write_bytes(harm), 'damaged'),
         'header of 2^62 bytes': (weights(lambda b: header(2**62)), 'damaged'), 'header past the end': (weights(lambda b: header(10**6)), 'damaged'), 'offsets past the end': (weights(lambda b: header(60, json.dumps(dict(w=dict(dtype='F32', shape=[9**9], data_offsets=[0, 9**9]))).encode().ljust(60))), 'damaged'),
-        'NaN': (weights(nan), 'NaN or infinity'), 'infinity': (weights(infinite), 'NaN or infinity'), 'newer': (lambda b: change(b, schema=2), 'newer version'), 'other frozen weights': (lambda b: change(b, frozen=dict(file='../../../etc/passwd', sha256='0'*64)), 'does not ship'),
+        'NaN': (weights(nan), 'NaN or infinity'), 'infinity': (weights(infinite), 'NaN or infinity'), 'newer': (lambda b: change(b, schema=3), 'newer version'), 'other frozen weights': (lambda b: change(b, frozen=dict(file='../../../etc/passwd', sha256='0'*64)), 'does not ship'),
         'huge net': (lambda b: change(b, net=json.loads((b/'model.json').read_text())['net'] | dict(outputs=2**40)), 'outputs'), 'huge input': (lambda b: change(b, size=10**6), 'size'), 'path as hash': (lambda b: change(b, weights_sha256='../../etc/passwd'), 'weights_sha256'), 'no backbone': (lambda b: change(b, net=dict(backbone='__import__')), '__import__')}
     for what, (harmed, word) in cases.items():
         b = tmp_path/'b'; shutil.rmtree(b, ignore_errors=True); shutil.copytree(run/'bundle', b); harmed(b)

@@ -33,7 +33,8 @@ from .train.patch import fit_patches
 from .train.metric import embeddings, fit_metric, metric_learner
 from .train.folds import cross_validate
 from .deploy.bundle import load_bundle, save_bundle, set_thresholds
-from .deploy.inspector import Inspector, Verdict
+from .deploy.verdict import Verdict
+from .deploy.inspector import Inspector
 from .batch.job import inspect_run
 from .report.figures import confusion_figure, contact_sheet, escape_overkill_figure, reliability_figure
 from .report.embedding import embedding_figure, embedding_html, neighbours, silhouettes, tsne

@@ -13,7 +13,7 @@ from ..core.errors import UserError
 from ..data.images import squish, to_array
 from ..explain.overlay import overlay
 from ..explain.scale import SLOW
-from ..deploy.inspector import Verdict
+from ..deploy.verdict import Verdict
 from ..batch.rows import verdict_row, write_coco, write_csv
 
 # %% ../../nbs/app/01_rejudge.ipynb #9fb924f8

@@ -18,7 +18,7 @@ from PIL import Image
 from ..core.errors import UserError
 from ..core.files import new_file
 from ..core.place import Place
-from ..deploy.inspector import Verdict
+from ..deploy.verdict import Verdict
 
 # %% ../../nbs/batch/01_rows.ipynb #3f52b8e2
 def as_text(

@@ -46,7 +46,7 @@ def killed(whole, seconds, seed, out, *args):
         p = start(*args, '-o', out, '--resume'); begun = time.time()
         while not (out/'run.json').exists() and p.poll() is None: time.sleep(.05)
         time.sleep(r.uniform(4, max(5., seconds/3))); p.send_signal(signal.SIGKILL); p.wait(); p.stderr.close()
-        at.append(dict(seconds=round(time.time() - begun, 1), parts_written=len(list((out/'parts').glob('*.parquet'))) if (out/'parts').exists() else 0))
+        at.append(dict(seconds=round(time.time() - begun, 1), shards_written=len(list((out/'shards').glob('*.parquet'))) if (out/'shards').exists() else 0))
     run(*args, '-o', out, '--resume')
     return dict(kills=at, equal_bytes=digest(out) == digest(whole))
 

@@ -25,7 +25,7 @@ def whole(defect, run, photos, tmp_path_factory):
     return out
 
 def test_rows(whole, photos):
-    t = pd.read_csv(whole/'predictions.csv', keep_default_na=False); m = json.loads((whole/'manifest.json').read_text()); p = pd.read_parquet(whole/'parts')
+    t = pd.read_csv(whole/'predictions.csv', keep_default_na=False); m = json.loads((whole/'manifest.json').read_text()); p = pd.read_parquet(whole/'shards')
     assert len(t) == len(p) == 61 == m['seen'] and t.path.is_unique and m['failed'] == 2 and m['done'] == 59 and m['skipped'] == 1
     assert set(t[t.verdict == 'ERROR'].path) == {str(photos/'a/004.png'), str(photos/'b/007.png')} and all(t[t.verdict == 'ERROR'].error)
     assert str(photos/'a/ä\nö ü.png') in set(t.path) and m['thresholds'] and len(m['model']['weights_sha256']) == 64
@@ -43,7 +43,7 @@ def test_kill_and_resume(run, photos, whole, tmp_path):
 
 def test_second_run_and_changed_model(defect, run, photos, whole, tmp_path):
     refused(defect('predict', run, photos, '-o', whole), 'finished', '--force')
-    out = tmp_path/'run'; shutil.copytree(whole, out); (out/'manifest.json').unlink(); last = sorted((out/'parts').iterdir())[-1]; last.unlink()
+    out = tmp_path/'run'; shutil.copytree(whole, out); (out/'manifest.json').unlink(); last = sorted((out/'shards').iterdir())[-1]; last.unlink()
     refused(defect('predict', run, photos, '-o', out), 'not finished', '--resume')
     refused(defect('predict', run, photos, '-o', out, '--resume', '--threshold', .9), 'other thresholds')
     other = tmp_path/'model'; shutil.copytree(run, other); i = json.loads((other/'bundle/model.json').read_text()); i['temperature'] *= 2; (other/'bundle/model.json').write_text(json.dumps(i))
@@ -60,12 +60,12 @@ def test_force_with_a_wrong_path_keeps_the_older_run(defect, run, photos, whole,
     assert len(pd.read_csv(out/'predictions.csv')) == 31 and (out/'overlays/mine.png').exists()                # what is not the run's own stays
 
 def test_killed_while_listing(defect, run, photos, whole, tmp_path):
-    out = tmp_path/'run'; (out/'parts').mkdir(parents=True)
+    out = tmp_path/'run'; (out/'shards').mkdir(parents=True)
     for n in ('.lock', 'next.jsonl', '.next-a1b2c3d4.jsonl'): (out/n).write_text('"half')
     assert defect('predict', run, photos, '-o', out).returncode == 1; same_answers(out, whole); assert not [f for f in out.iterdir() if f.name.startswith(('.next', 'next'))]
 
 def test_a_part_that_cannot_be_read(defect, run, photos, whole, tmp_path):
-    out = tmp_path/'run'; shutil.copytree(whole, out); part, = (out/'parts').iterdir(); b = part.read_bytes()
+    out = tmp_path/'run'; shutil.copytree(whole, out); part, = (out/'shards').iterdir(); b = part.read_bytes()
     part.unlink(); part.mkdir(); refused(defect('predict', run, photos, '-o', out, '--resume'), 'cannot be read or written', '--resume')      # an error of the disk damages nothing
     part.rmdir(); part.write_bytes(b[:-100]); assert defect('predict', run, photos, '-o', out, '--resume').returncode == 1; same_answers(out, whole)
 

@@ -18,7 +18,7 @@ from ..core.files import to_json
 from ..core.place import is_url
 from ..data.sources import Sources
 from .rows import EXTRAS
-from .parts import part_names
+from .shards import shard_names
 
 # %% ../../nbs/batch/03_begin.ipynb #18518f9e
 def _as_list(sources):
@@ -115,13 +115,13 @@ _HALF = re.compile(
 
 def _made(out):
     "Files of an older run, in the order in which they may go: `run.json` stays until the end."
-    parts = [f'parts/{n}' for n in part_names(out)]
+    shards = [f'shards/{n}' for n in shard_names(out)]
     extras = [f'{k}/{n}' for k in EXTRAS for n in out.names(k) if re.match(r'\d{6,}_', n)]
-    return ['manifest.json', 'predictions.csv', 'coco.json', *parts, *extras, 'run.json']
+    return ['manifest.json', 'predictions.csv', 'coco.json', *shards, *extras, 'run.json']
 
 def _sweep(out):
     "Remove files that a kill left half written."
-    for folder in ('', 'parts/', *(f'{k}/' for k in EXTRAS)):
+    for folder in ('', 'shards/', *(f'{k}/' for k in EXTRAS)):
         for n in out.names(folder):
             if _HALF.fullmatch(n): out.remove(folder + n)
 
@@ -130,7 +130,7 @@ def _foreign(out):
     "Names that don't belong to a run. `inputs.jsonl` and empty folders of a run don't count."
     names = [n for n in out.names() if n != '.lock' and not _HALF.fullmatch(n)]
     if 'next.jsonl' in names: return []
-    def empty(n): return n in ('parts', *EXTRAS) and not out.names(n)
+    def empty(n): return n in ('shards', *EXTRAS) and not out.names(n)
     return [n for n in names if n != 'inputs.jsonl' and not empty(n)]
 
 # %% ../../nbs/batch/03_begin.ipynb #926fca8f

@@ -17,7 +17,7 @@ from ..core.files import to_json
 from ..core.place import Place
 from ..core.progress import progress_bar
 from .rows import check_extras, verdict_row, write_coco, write_csv, write_extras
-from .parts import gaps, read_parts, write_part
+from .shards import gaps, read_shards, write_shard
 from .begin import begin, locked, read_inputs, run_settings
 
 # %% ../../nbs/batch/04_job.ipynb #b7ff616a
@@ -65,7 +65,7 @@ class _Job:
             for r in engine(read_inputs(self.out, a, b), a): yield r, r['id'] == b - 1
 
     def write(self, rows):
-        write_part(rows, self.out)
+        write_shard(rows, self.out)
         self.left -= len(rows)
 
     def stopped(self):
@@ -97,11 +97,11 @@ def _work(job, engine, rows, seconds, bar):
 def _whole(out, n):
     "Yields all rows; each of n photos must have one."
     i = 0
-    for r in read_parts(out):
+    for r in read_shards(out):
         if r['id'] != i: break
         yield r
         i += 1
-    if i != n: raise UserError(f'{out}/parts lacks photo {i}: add --resume to inspect it.')
+    if i != n: raise UserError(f'{out}/shards lacks photo {i}: add --resume to inspect it.')
 
 def _versions():
     "Of the packages that may have influenced the verdicts; a machine that only inspects has no torch."
@@ -112,7 +112,7 @@ def _versions():
 
 # %% ../../nbs/batch/04_job.ipynb #2ea19a4b
 def _finish(out, run, seconds):
-    "Tables and `manifest.json` from the parts."
+    "Tables and `manifest.json` from the shards."
     n, count = run['photos'], dict.fromkeys(('PASS', 'REVIEW', 'FAIL', 'ERROR'), 0)
     def counted():
         for r in _whole(out, n):

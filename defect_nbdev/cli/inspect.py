@@ -89,7 +89,7 @@ def _on_screen(inspector, photos):
 def predict(
     model,                   # folder of a run, or its bundle
     photos:Arg(many='+'),    # photos, folders that are searched with their sub-folders, globs, @list.txt with one of these in each line, or URLs (s3://...); a photo named twice has two rows
-    out=None,                # folder (or URL) for predictions.csv, coco.json, parts/*.parquet and manifest.json
+    out=None,                # folder (or URL) for predictions.csv, coco.json, shards/*.parquet and manifest.json
     resume:bool=False,       # with -o: go on with a run that was stopped
     force:bool=False,        # with -o: replace an older run
     overlays:bool=False,     # with -o: also a picture of each photo with heat and boxes

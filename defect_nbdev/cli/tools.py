@@ -94,6 +94,6 @@ def benchmark(
 
     defect benchmark -o mine.json                       everything, on drawn parts (an hour on 2 cores)
     defect benchmark mvtec/pill --stages inspection floor"""
-    from defect_nbdev.study.benchmark import LONG, PARTS, benchmark, benchmark_text
+    from defect_nbdev.study.benchmark import LONG, STAGES, benchmark, benchmark_text
     say = lambda s: print(s, '...', file=sys.stderr, flush=True)
-    print(benchmark_text(benchmark(source, (stages or PARTS) + LONG*full, rounds, say=say, out=out)))
+    print(benchmark_text(benchmark(source, (stages or STAGES) + LONG*full, rounds, say=say, out=out)))

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Passed', 'Contents', 'contents']
 
-# %% ../../nbs/data/09_contents.ipynb #8933ec0f
+# %% ../../nbs/data/09_contents.ipynb #b636bcb9
 import os
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -13,10 +13,11 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 from ..core.errors import UserError
 from .images import FORMATS
-from .pairs import few_values, look_like_masks, mask_folder, masks_among, pair_masks, photo_stem, twins
+from .pairs import (few_values, known_names, look_like_masks, mask_folder, masks_among, pair_masks,
+                                     photo_stem, twins)
 from .sources import Sources
 
-# %% ../../nbs/data/09_contents.ipynb #180c4885
+# %% ../../nbs/data/09_contents.ipynb #1aeec682
 class Passed:
     "Counts files by the reason why they are passed over, with the first names."
     def __init__(self): self.counts, self.first = defaultdict(int), defaultdict(list)
@@ -44,7 +45,7 @@ class Passed:
             if n: said.append(f'{n} {reason} ({", ".join(self.first[reason])}{more})')
         return 'passed over: ' + ', '.join(said) if said else ''
 
-# %% ../../nbs/data/09_contents.ipynb #85b1a916
+# %% ../../nbs/data/09_contents.ipynb #00d96ba3
 def _relative(paths, folder):
     return [os.path.relpath(p, folder).replace(os.sep, '/') for p in paths]
 
@@ -63,7 +64,7 @@ def _refuse_backslashes(images, folder):
         raise UserError(f'{folder} holds files whose names contain backslashes, such as {odd[0]}: the zip was packed '
                         'by an old Windows program; unpack it again with unzip or 7-Zip, which make folders of them.')
 
-# %% ../../nbs/data/09_contents.ipynb #e7368078
+# %% ../../nbs/data/09_contents.ipynb #7a5854a5
 def _within(path, maybe=False):
     "The outermost folder in a relative path that means masks, or None."
     parts = PurePosixPath(path).parts
@@ -78,43 +79,41 @@ def _grouped(images, maybe=False):
         if folder: groups[folder].append(p)
     return groups
 
-def _stems(images):
-    return {PurePosixPath(p).stem.lower() for p in images} | {PurePosixPath(p).name.lower() for p in images}
+def _stems(images): return known_names(PurePosixPath(p).name for p in images)
 
-def _named_like(masks, photos):
-    "Those masks that are called like one of the photos, or lie in a folder called like one."
-    known = _stems(photos)
+def _named_like(masks, known):
+    "Those masks that are called like a photo, or lie in a folder called like one."
     def fits(m):
         m = PurePosixPath(m)
         return {m.stem.lower(), m.parent.name.lower(), (photo_stem(m.stem) or m.stem).lower()} & known
     return [m for m in masks if fits(m)]
 
-# %% ../../nbs/data/09_contents.ipynb #6dac82bc
+# %% ../../nbs/data/09_contents.ipynb #13b1811a
 def _spread(paths, n=5): return paths[::max(1, len(paths)//n)][:n]
 
 def _sure_masks(images, folder):
     "Images in folders whose name means masks; a question where they look like photos."
     groups = _grouped(images)
     inside = {m for ms in groups.values() for m in ms}
-    photos = [p for p in images if p not in inside]
+    known = _stems(p for p in images if p not in inside)
     for name, masks in groups.items():
         seen = [few_values(folder/m) for m in _spread(masks)]
-        fits = bool(_named_like(masks, photos))
+        fits = bool(_named_like(masks, known))
         if not any(seen) or not (fits or all(seen)):
             why = 'look like photos' if not any(seen) else 'are not called like any photo'
             raise UserError(f'{folder/name} is called like a folder of masks, but its {len(masks)} images {why}: '
                             'if they are photos, rename the folder; if not, move it elsewhere.')
     return inside
 
-# %% ../../nbs/data/09_contents.ipynb #add0113a
+# %% ../../nbs/data/09_contents.ipynb #c2bcf820
 def _maybe_masks(images, folder):
     "Images in folders whose name means masks only sometimes."
     groups = _grouped(images, maybe=True)
     inside = {m for ms in groups.values() for m in ms}
-    photos = [p for p in images if p not in inside]
+    known = _stems(p for p in images if p not in inside)
     found = set()
     for masks in groups.values():
-        called = len(_named_like(masks, photos))*2 >= len(masks)
+        called = len(_named_like(masks, known))*2 >= len(masks)
         if called and look_like_masks(folder/m for m in masks): found |= set(masks)
     return found
 
@@ -126,7 +125,7 @@ def _by_folder(images):
 
 def _join(folder, name): return name if folder == '.' else f'{folder}/{name}'
 
-# %% ../../nbs/data/09_contents.ipynb #9ee26af8
+# %% ../../nbs/data/09_contents.ipynb #fa2ecb1b
 _STRONG = 'mask', 'gt', 'truth'
 
 def _masks_beside(images, folder):
@@ -141,7 +140,7 @@ def _masks_beside(images, folder):
         found |= {_join(d, n) for n in sure}
     return found
 
-# %% ../../nbs/data/09_contents.ipynb #798042c9
+# %% ../../nbs/data/09_contents.ipynb #0297376c
 def _black_and_white(path):
     "Is it a grey picture of two values, one of them black?"
     try:
@@ -161,7 +160,7 @@ def _masks_by_content(images, folder):
         if not any(few_values(folder/p) for p in others): found |= {_join(d, n) for n in names}
     return found
 
-# %% ../../nbs/data/09_contents.ipynb #f29939b3
+# %% ../../nbs/data/09_contents.ipynb #9a26c4b5
 @dataclass
 class Contents:
     "What a folder holds. Paths are relative to it, with slashes."

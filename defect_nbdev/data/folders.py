@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['levels', 'raw_row', 'raw_table', 'check_categories', 'class_rows', 'pool', 'split_rows']
 
-# %% ../../nbs/data/09_folders.ipynb #20d4a3b3
+# %% ../../nbs/data/09_folders.ipynb #c9b93870
 import re
 from collections import defaultdict
 from pathlib import PurePosixPath
@@ -14,7 +14,7 @@ from ..core.errors import UserError
 from .annotations import is_good
 from .manifest import ROW_COLUMNS, side
 
-# %% ../../nbs/data/09_folders.ipynb #5ab11a34
+# %% ../../nbs/data/09_folders.ipynb #bc7e1d6f
 _EMPTY = set('images image imgs img photos photo pictures data jpegimages rgb'.split())
 _BAD = set('bad ng nok notok fail failed reject rejected anomaly anomalous abnormal defect defects defective'.split())
 
@@ -42,14 +42,14 @@ def _stripped(dirs, depth=0):
     for p, d in dirs.items(): groups[d[:1]][p] = d[1:]
     return {p: first + d for first, g in groups.items() for p, d in (_stripped(g, depth+1) if first else g).items()}
 
-# %% ../../nbs/data/09_folders.ipynb #963f0b6d
+# %% ../../nbs/data/09_folders.ipynb #8d3f0bb2
 def levels(
     photos, # Relative paths, with slashes
 )->dict:    # Photo -> tuple of folder names, outermost first
     "The folders above each photo that mean something."
     return _stripped({p: PurePosixPath(p).parts[:-1] for p in photos})
 
-# %% ../../nbs/data/09_folders.ipynb #c9a5bd9b
+# %% ../../nbs/data/09_folders.ipynb #7987122b
 def raw_row(
     c,        # Contents of the data set
     photo,    # Relative path
@@ -66,7 +66,7 @@ def raw_table(
     "A table of rows."
     return pd.DataFrame(rows, columns=ROW_COLUMNS, dtype=object).sort_values('path', ignore_index=True)
 
-# %% ../../nbs/data/09_folders.ipynb #0a4c5f96
+# %% ../../nbs/data/09_folders.ipynb #0860869a
 _DATED = re.compile(r'(?=.*\d)[\d_.: -]+|.*(shift|schicht|lot|batch|charge|tray|session|day|week|line)[ _-]?\w{0,4}', re.I)
 
 def _categories(dirs):
@@ -90,7 +90,7 @@ def check_categories(
     some = ', '.join(names[:5]) + (', ...' if len(names) > 5 else '')
     raise UserError(f'{folder} holds several categories ({some}): give one of them, for example {folder}/{names[0]}.')
 
-# %% ../../nbs/data/09_folders.ipynb #aead1add
+# %% ../../nbs/data/09_folders.ipynb #a16f65c7
 def class_rows(
     c,    # Contents of the data set
     dirs, # Dict photo -> folders, of `levels`
@@ -105,7 +105,7 @@ def class_rows(
     if not all(o['split'] for o in rows): rows = [o | dict(split='') for o in rows]
     return rows, {'photos beside the folders of the classes': beside}
 
-# %% ../../nbs/data/09_folders.ipynb #0f027ec4
+# %% ../../nbs/data/09_folders.ipynb #93dff224
 def pool(
     t, # Table with cls, or label where it is known, and split
 ):     # The table: with its split if one can learn and test with it, else without; why it is pooled, or ''
@@ -122,7 +122,7 @@ def pool(
         if one or not common: why = why or f'{s} holds one class only'
     return (t.assign(split='') if why else t), why
 
-# %% ../../nbs/data/09_folders.ipynb #2884d0de
+# %% ../../nbs/data/09_folders.ipynb #060b3965
 def _no_label(dirs):
     "Photos without a class on their side, and photos outside all sides."
     flat = sorted(p for p, d in dirs.items() if d and side(d[0]) and len(d) < 2)

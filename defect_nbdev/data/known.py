@@ -6,7 +6,7 @@
 __all__ = ['mask_rows', 'is_real_iad', 'real_iad_rows', 'is_real_iad_list', 'real_iad_list', 'is_visa', 'visa_rows', 'is_elpv',
            'elpv_rows']
 
-# %% ../../nbs/data/09_known.ipynb #b46d8039
+# %% ../../nbs/data/09_known.ipynb #9267689e
 import re
 from pathlib import Path, PurePosixPath
 import pandas as pd
@@ -17,7 +17,7 @@ from .folders import raw_row, raw_table
 from .images import read_mask
 from .manifest import ROW_COLUMNS, side
 
-# %% ../../nbs/data/09_known.ipynb #74d700b2
+# %% ../../nbs/data/09_known.ipynb #f1b93b5c
 def _only_masks(c, dirs):
     "Do the folders say nothing, while there are masks?"
     def empty(d): return not d or len(d) == 1 and bool(side(d[0]) or re.fullmatch(r'kos\d+', d[0].lower()))
@@ -43,7 +43,7 @@ def mask_rows(
 
 def _mask_files(path): return sorted(path.iterdir()) if path.is_dir() else [path]
 
-# %% ../../nbs/data/09_known.ipynb #1758a4f2
+# %% ../../nbs/data/09_known.ipynb #172a9aae
 def is_real_iad(
     dirs, # Dict photo -> folders, of `levels`
 )->bool:
@@ -64,7 +64,7 @@ def real_iad_rows(
         rows.append(raw_row(c, p, **known, group='/'.join(d)))
     return rows
 
-# %% ../../nbs/data/09_known.ipynb #7794237a
+# %% ../../nbs/data/09_known.ipynb #861a292d
 def is_real_iad_list(
     content, # What a JSON file holds
 )->bool:
@@ -91,7 +91,7 @@ def real_iad_list(
             mask_path=mask, group=str(PurePosixPath(e['image_path']).parent)))
     return raw_table(rows)
 
-# %% ../../nbs/data/09_known.ipynb #33d3938b
+# %% ../../nbs/data/09_known.ipynb #aec9c73f
 def is_visa(
     dirs, # Dict photo -> folders, of `levels`
     c,    # Contents of the data set
@@ -118,7 +118,7 @@ def visa_rows(
         rows.append(raw_row(c, p, **known))
     return rows
 
-# %% ../../nbs/data/09_known.ipynb #2b404871
+# %% ../../nbs/data/09_known.ipynb #d4f5f384
 def is_elpv(
     file, # A file labels.csv
 )->bool:

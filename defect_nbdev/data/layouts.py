@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Found', 'find_layout']
 
-# %% ../../nbs/data/09_layouts.ipynb #3efd2b85
+# %% ../../nbs/data/09_layouts.ipynb #b0de43c8
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import islice
@@ -24,7 +24,7 @@ from .voc_cvat import cvat_rows, read_xml, voc_rows
 from .yolo import class_names, text_of, yolo_rows
 from .yolo import _line
 
-# %% ../../nbs/data/09_layouts.ipynb #da923350
+# %% ../../nbs/data/09_layouts.ipynb #67878a6e
 @dataclass
 class Found:
     "A data set as it was found."
@@ -34,7 +34,7 @@ class Found:
 
 def _found(name, rows, c, left=()):
     "Add masks to rows that have none, and count what is left."
-    t = rows if isinstance(rows, pd.DataFrame) else raw_table(rows)
+    t = rows.sort_values('path', ignore_index=True) if isinstance(rows, pd.DataFrame) else raw_table(rows)
     masks = {str(c.folder/p): str(c.folder/m) for p, m in c.pairs.items()}
     t['mask_path'] = [m or (masks.get(p, '') if l != 'good' else '') for p, m, l in zip(t.path, t.mask_path, t.label)]
     t, why = pool(t)
@@ -47,7 +47,7 @@ def _found(name, rows, c, left=()):
     passed.add('photos that nothing says a label of', *[p for p in c.photos if c.folder/p not in used])
     return Found(name, t, c.passed + passed)
 
-# %% ../../nbs/data/09_layouts.ipynb #c8994177
+# %% ../../nbs/data/09_layouts.ipynb #352983a4
 _TABLES = '.csv', '.tsv', '.txt', '.xlsx', '.xlsm'
 _ARCHIVES = '.zip', '.tar', '.gz', '.tgz', '.7z', '.rar', '.xz', '.bz2'
 
@@ -75,7 +75,7 @@ def _file_layout(p):
     if ending in _ARCHIVES: raise UserError(f'{p} is an archive: unpack it, and give the folder.')
     raise UserError(f'{p} is one file: training needs a folder, a CSV manifest, an Excel table, or the file of COCO or CVAT.')
 
-# %% ../../nbs/data/09_layouts.ipynb #ef27dcc8
+# %% ../../nbs/data/09_layouts.ipynb #e8bb7f5f
 def _visible(folder, *patterns):
     "Files that fit a pattern, without hidden ones, sorted."
     found = {f for p in patterns for f in folder.glob(p) if f.is_file()}
@@ -100,16 +100,18 @@ def _xml_files(folder):
             if 'attack' in str(e): raise
     return kinds['annotation'], kinds['annotations']
 
-# %% ../../nbs/data/09_layouts.ipynb #2a80d195
+# %% ../../nbs/data/09_layouts.ipynb #d44dd646
 def _is_yolo(c):
     "Does a file beside a photo hold a line of YOLO, or is there a list of classes and files?"
     texts = (text_of(c.folder/p) for p in c.photos)
     some = list(islice(filter(None, texts), 50))
+    named = bool(some) and bool(class_names(c.folder))
     for f in some:
         first = next((l for l in f.read_text(encoding='utf-8-sig', errors='replace').splitlines() if l.strip()), '')
-        try: return bool(first and _line(first, {})) or not first and bool(class_names(c.folder))
-        except (ValueError, IndexError): return f.parent.name.lower() == 'labels' and bool(class_names(c.folder))
-    return False
+        if not first: continue
+        try: return bool(_line(first, {}))
+        except (ValueError, IndexError): return named
+    return named
 
 def _annotations(c):
     "Pairs: the name of a kind of annotation that is there, and a function that reads it."
@@ -123,7 +125,7 @@ def _annotations(c):
     if _is_yolo(c): found.append(('YOLO', lambda: yolo_rows(c.folder, paths)))
     return found
 
-# %% ../../nbs/data/09_layouts.ipynb #0b1330b1
+# %% ../../nbs/data/09_layouts.ipynb #6ff76fcc
 def _annotated(c, dirs):
     "The layout of an annotation program, or None."
     kinds = _annotations(c)
@@ -136,7 +138,7 @@ def _annotated(c, dirs):
     name, read = kinds[0]
     return _found(name, read(), c)
 
-# %% ../../nbs/data/09_layouts.ipynb #10f75c7f
+# %% ../../nbs/data/09_layouts.ipynb #9412f3fd
 def _tables(folder):
     "The tables of photos in a folder, with their rows and what to say; and errors of those that are none."
     good, bad = [], []
@@ -144,6 +146,11 @@ def _tables(folder):
         try: good.append((f, *manifest_rows(f)))
         except UserError as e: bad.append(e)
     return good, bad
+
+def _may_be_classes(dirs):
+    "Are there several folders that may be classes, because their names mean neither a side nor images?"
+    firsts = {d[0] for d in dirs.values() if d}
+    return len(firsts) > 1 and not all(side_in(Path(n)) or 'image' in n.lower() for n in firsts)
 
 def _tabled(c):
     "The layout of a folder with a table of its photos, or None."
@@ -159,13 +166,15 @@ def _tabled(c):
     name = f'{" and ".join(f.name for f, _, _ in good)}{f" ({said})" if said else ""}'
     return _found(name, pd.concat(rows, ignore_index=True), c)
 
-# %% ../../nbs/data/09_layouts.ipynb #96821d70
-def _split_name(dirs):
+# %% ../../nbs/data/09_layouts.ipynb #3fbfbbc5
+def _split_name(dirs, c):
     "What the folders train, valid and test are called when they come from a known data set."
     classes = {d[1] for d in dirs.values() if len(d) > 1 and side(d[0])}
     if classes & {'logical_anomalies', 'structural_anomalies'}: return 'MVTec LOCO'
     if any(d[0].lower() == 'test_public' for d in dirs.values() if d): return 'MVTec AD 2'
     if classes == {'ok', 'ko'}: return 'BTAD'
+    learned = {d[1] for d in dirs.values() if len(d) > 1 and side(d[0]) == 'train'}
+    if len(learned) == 1 and any(m.startswith('ground_truth/') for m in c.masks): return 'MVTec AD'
     return 'folders for train, valid and test, with one folder for each class'
 
 def _by_folders(c, dirs):
@@ -177,12 +186,12 @@ def _by_folders(c, dirs):
     if is_visa(dirs, c): return _found('VisA', visa_rows(c, dirs), c)
     if any(len(d) > 1 and side(d[0]) for d in dirs.values()):
         rows, left = split_rows(c, dirs)
-        return _found(_split_name(dirs), rows, c, left)
+        return _found(_split_name(dirs, c), rows, c, left)
     if all(not d or side(d[0]) for d in dirs.values()): return None
     rows, left = class_rows(c, dirs)
     return _found('one folder for each class', rows, c, left)
 
-# %% ../../nbs/data/09_layouts.ipynb #e8e40791
+# %% ../../nbs/data/09_layouts.ipynb #26a129b6
 def _folder_layout(folder):
     if is_elpv(folder/'labels.csv'): return Found('ELPV', *elpv_rows(folder))
     c = contents(folder)
@@ -192,8 +201,7 @@ def _folder_layout(folder):
     dirs = levels(c.photos)
     check_categories(dirs, folder)
     named = any(is_good(n) for d in dirs.values() for n in d)
-    few = len({d[:1] for d in dirs.values()}) < 2 or all(not d or side(d[0]) for d in dirs.values())
-    found = _annotated(c, dirs) or (_tabled(c) if few and not named else None) or _by_folders(c, dirs)
+    found = _annotated(c, dirs) or (None if named or _may_be_classes(dirs) else _tabled(c)) or _by_folders(c, dirs)
     if found is None: raise UserError(
         f'{folder} holds {len(c.photos)} photos, but no folders with images for each class, no table and no masks '
         'that say which are good: put them into folders such as good and scratch, or add a CSV with path and label.')

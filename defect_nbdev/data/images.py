@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['IMAGE_EXT', 'FORMATS', 'TURN', 'is_image', 'find_images', 'Pixels', 'to_rgb', 'open_image', 'Frame', 'png_chunks',
-           'turned', 'frame_of', 'wide_values', 'read_image', 'squish', 'to_array', 'stack_images']
+           'orientation_of', 'turned', 'frame_of', 'wide_values', 'read_image', 'squish', 'to_array', 'stack_images']
 
 # %% ../../nbs/data/01_images.ipynb #37436af4
 import io
@@ -260,7 +260,9 @@ def png_chunks(
         yield name, f.read(n) if n < 256 else b''
         f.seek(n + 4 if n >= 256 else 4, os.SEEK_CUR)
 
-def _orientation(img):
+def orientation_of(
+    img:Image.Image, # From `open_image`
+)->int: # 1..8; 1: it lies upright
     "EXIF orientation; Pillow decodes a whole PNG to look for it, so only one that has metadata is asked."
     if img.format == 'PNG' and not img.info.get('exif') and getattr(img, 'tile', None):
         at = img.fp.tell()
@@ -283,7 +285,7 @@ def frame_of(
 )->Frame:
     "Sizes and orientation of a photo, without decoding it."
     with open_image(path) as img:
-        how = _orientation(img)
+        how = orientation_of(img)
         w, h = (_tag(img, 256, 0), _tag(img, 257, 0)) if img.format == 'TIFF' else img.size
     return Frame((w, h), (h, w) if how >= 5 else (w, h), how)
 
@@ -348,7 +350,7 @@ def _strict(dtype, pixels):
 def _rgb(img, name, pixels):
     "Any image of Pillow as RGB, upright."
     a = wide_values(img)
-    how = _orientation(img)
+    how = orientation_of(img)
     if a is None: return turned(to_rgb(img), how)
     if not img.format: pixels = _strict(a.dtype, pixels)
     if img.format == 'PPM' and a.dtype.kind != 'f': pixels = Pixels()

@@ -8,7 +8,6 @@ __all__ = ['decide_pixels', 'pixels_text', 'with_pixels']
 # %% ../../nbs/data/02_pixels.ipynb #0c869b44
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 import numpy as np
 import pandas as pd
 from ..core.errors import UserError

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from fastcore.basics import patch
 from ..core.errors import UserError, need
+from ..core.files import page_of
 from ..core.place import file_system, is_url
 from .images import is_image
 
@@ -134,7 +135,7 @@ def _of(self:Sources, s):
     "The photos that one string stands for."
     if is_url(s): yield from self._bucket(s)
     elif os.path.isdir(s): yield from self._folder(s)
-    elif os.path.lexists(s): yield s
+    elif os.path.lexists(page_of(s)[0]): yield s         # a file, or a page of it
     elif s.startswith('@'): yield from self._list(s[1:])
     elif glob.has_magic(s): yield from self._glob(s)
     else: raise UserError(f'{s} does not exist: check the path.')

@@ -13,6 +13,7 @@ from collections import defaultdict
 from pathlib import Path
 from fastcore.basics import patch
 from ..core.errors import UserError, need
+from ..core.files import page_of
 from ..core.place import file_system, is_url
 from .images import is_image
 from .pairs import look_like_masks, mask_folder, masks_among
@@ -282,11 +283,6 @@ def _lines(self:Sources, file, lines):
         except UserError as e: raise UserError(f'{file}, line {n}: {e}') from e
 
 # %% ../../nbs/data/05_sources.ipynb #2392dead
-def _is_page(s):
-    "Is this the name of a file, a # and a number?"
-    file, mark, page = s.rpartition('#')
-    return bool(mark) and page.isdigit() and os.path.isfile(file)
-
 def _gone(s):
     "Why a name leads nowhere, and the remedy."
     if '\\' in s and os.sep == '/':
@@ -299,7 +295,7 @@ def _of(self:Sources, s):
     "The photos that one string stands for."
     if is_url(s): yield from self._bucket(s)
     elif os.path.isdir(s): yield from self._folder(s)
-    elif os.path.lexists(s) or _is_page(s): yield s
+    elif os.path.lexists(page_of(s)[0]): yield s         # a file, or a page of it
     elif s.startswith('@'): yield from self._list(s[1:])
     elif glob.has_magic(s): yield from self._glob(s)
     else: raise UserError(_gone(s))

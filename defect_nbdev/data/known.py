@@ -14,7 +14,7 @@ from ..core.errors import UserError, need
 from .coco import read_json
 from .contents import Passed
 from .folders import raw_row, raw_table
-from .images import read_mask
+from .masks import read_mask
 from .manifest import ROW_COLUMNS, side
 
 # %% ../../nbs/data/09_known.ipynb #74d700b2

@@ -16,7 +16,7 @@ from ..core.errors import UserError, need
 from ..core.files import page_of
 from ..core.place import file_system, is_url
 from .images import is_image
-from .pairs import look_like_masks, mask_folder, masks_among
+from .pairs import few_values, look_like_masks, mask_folder, masks_among, photo_stem
 
 # %% ../../nbs/data/05_sources.ipynb #68f2640c
 REASONS = dict(
@@ -46,12 +46,13 @@ class Passed:
 
     def add(self,
         reason, # A key of REASONS, or words that follow a number, such as 'photos of the class test'
-        name,   # Of the file or folder
-        n=1,    # So many files
+        *names, # Files or folders
+        n=None, # So many files; None: as many as there are names
     ):
+        if not names: return
         one = self.found.setdefault(reason, dict(n=0, first=[]))
-        one['n'] += n
-        if len(one['first']) < self.few: one['first'].append(_shown(str(name)))
+        one['n'] += len(names) if n is None else n
+        one['first'] += [_shown(str(name)) for name in names[:self.few - len(one['first'])]]
 
 # %% ../../nbs/data/05_sources.ipynb #5d339e22
 @patch(as_prop=True)
@@ -122,10 +123,12 @@ class Sources:
     def __init__(self,
         sources,   # Path, folder, glob, URL (s3://...), @list.txt with one of these a line, or a list of these
         leave=(),  # Folders that are not searched, for example the one that results are written to
+        masks=False, # Take masks that lie beside photos too?
     ):
         one = isinstance(sources, (str, Path))
         self.sources = [sources] if one else list(sources)
         self.leave = {_identity(p) for p in leave if os.path.exists(p)}
+        self.masks = masks
         self._begin()
 
     def _begin(self): self.passed, self.seen, self.lists = Passed(), set(self.leave), set()
@@ -148,6 +151,16 @@ def _files_below(folder):
     for here, folders, files in os.walk(folder):
         folders.sort()
         yield from (os.path.join(here, f) for f in sorted(files))
+
+def _is_sure(name):
+    "Does a name that may be a mask's hold a word that means nothing else?"
+    base = photo_stem(os.path.splitext(name)[0])
+    return bool(re.search('mask|gt|truth', name.lower().replace(base.lower(), '', 1)))
+
+def _masks_in(folder, names):
+    "Names of the masks of other photos in a folder; `x_label.png` is one if it looks like one."
+    maybe = masks_among([n for n in names if is_image(n)])
+    return {n for n in maybe if _is_sure(n) or few_values(os.path.join(folder, n))}
 
 def _holds_masks(folder, name):
     "Is a folder whose name only sometimes means masks full of masks?"
@@ -174,7 +187,7 @@ def _folder(self:Sources, folder):
     except OSError:
         yield str(folder)
         return
-    masks = masks_among([name for name, is_dir in entries if not is_dir and is_image(name)])
+    masks = () if self.masks else _masks_in(folder, [name for name, is_dir in entries if not is_dir])
     for name, is_dir in entries:
         path = os.path.join(folder, name)
         if is_dir: yield from self._sub_folder(path, name)
@@ -184,7 +197,7 @@ def _folder(self:Sources, folder):
 @patch
 def _sub_folder(self:Sources, path, name):
     why = _folder_reason(name) or ('mask' if _holds_masks(path, name) else '')
-    if why: self._pass_folder(path, name, why)
+    if why and not (self.masks and why == 'mask'): self._pass_folder(path, name, why)
     else: yield from self._folder(path)
 
 # %% ../../nbs/data/05_sources.ipynb #ce12712b
@@ -214,7 +227,7 @@ def _glob_masks(paths):
     "Those of the files whose photo is among them too."
     by_folder = defaultdict(list)
     for p in paths: by_folder[os.path.dirname(p)].append(os.path.basename(p))
-    return {os.path.join(d, n) for d, names in by_folder.items() for n in masks_among(list(filter(is_image, names)))}
+    return {os.path.join(d, n) for d, names in by_folder.items() for n in masks_among(list(filter(is_image, names))) if _is_sure(n)}
 
 # %% ../../nbs/data/05_sources.ipynb #5b11f3a8
 @patch

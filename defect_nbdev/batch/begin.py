@@ -57,7 +57,7 @@ def read_inputs(
 # %% ../../nbs/batch/03_begin.ipynb #b762286b
 def _settings_hash(info):
     "Hash of all that turns a network's output into a verdict."
-    judging = {k: info.get(k) for k in ('net', 'size', 'temperature', 'boxes', 'heat_scale', 'explainer')}
+    judging = {k: info.get(k) for k in ('net', 'size', 'temperature', 'box_rule', 'heat_scale', 'explainer', 'pixels')}
     return hashlib.sha256(to_json(judging).encode()).hexdigest()
 
 def run_settings(

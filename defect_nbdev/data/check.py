@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from fastprogress.fastprogress import progress_bar
-from PIL import Image
 from scipy.ndimage import gaussian_filter
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import normalize
 from ..core.errors import UserError
 from ..core.files import sha256
-from .images import find_images, read_image
+from .images import Pixels, find_images, open_image, read_image
+from .pixels import pixels_text
+from .masks import is_guess, mask_rule, read_mask
 from .samples import LABELS
 from .split import split
 
@@ -30,26 +31,27 @@ def _look(im, side=64, sigma=4.):
     return (v/max(v.std(), .5)).ravel()
 
 # %% ../../nbs/data/16_check.ipynb #10c1d565
-_COLUMNS = ['error', 'size', 'format', 'mode', 'side', 'contrast', 'sha']
+_COLUMNS = ['error', 'size', 'format', 'mode', 'side', 'contrast', 'sha', 'outside']
 
-def _row(path):
+def _row(path, pixels=None):
     "A photo's row of the table, and its details; no details if it cannot be read."
     try:
-        im = read_image(path)
-        with Image.open(path) as f: kind, mode = f.format, f.mode
+        im = read_image(path, pixels)
+        with open_image(path) as f: kind, mode = f.format, f.mode
     except UserError as e: return dict(error=str(e)), None
     size = f'{im.width}x{im.height}'
     contrast = float(np.asarray(im.convert('L')).std())
-    values = '', size, kind, mode, min(im.size), contrast, sha256(path)
+    values = '', size, kind, mode, min(im.size), contrast, sha256(path), im.info.get('outside', 0.)
     return dict(zip(_COLUMNS, values)), _look(im)
 
 # %% ../../nbs/data/16_check.ipynb #b7b098df
 def survey(
     paths,         # Paths of photos, a list or a column of the samples table
     progress=True, # Show a progress bar?
+    pixels=None,   # `Pixels` of the data set; None: as for `read_image`
 ):                 # DataFrame with one row per photo; details float32 [n, 4096], NaN for photos that cannot be read
     "Read every photo once."
-    seen = [_row(p) for p in (progress_bar(paths, leave=False) if progress else paths)]
+    seen = [_row(p, pixels) for p in (progress_bar(paths, leave=False) if progress else paths)]
     table = pd.DataFrame([row for row, _ in seen], columns=_COLUMNS)
     looks = np.full((len(seen), 64*64), np.nan, np.float32)
     for i, (_, look) in enumerate(seen):
@@ -126,25 +128,26 @@ def _near(t, s, looks, root):
 # %% ../../nbs/data/16_check.ipynb #e2f4718a
 MASK_HELP = {
     'unreadable mask': 'cannot be read: draw again or remove',
-    'mask of another size': "of a size other than the photo's: resize with nearest neighbour",
-    'empty mask': 'without any white: a mask shows the defect in white',
+    'mask of another size': "of a size other than the photo's: export again at the size of the photo, or take it out",
+    'empty mask': 'without anything drawn: draw the defect with values above 0, or take it out',
+    'mask turned or not': 'of photos that are stored on their side or head, and the size cannot tell how the mask lies: '
+                          'taken as drawn on the upright photo; look whether it fits',
 }
 
-def _mask_state(path, size):
-    "A key of MASK_HELP, or '' for a mask that is fine; `size` is the photo's, as in the survey."
-    try:
-        with Image.open(path) as m:
-            w, h = m.size
-            empty = m.convert('L').getbbox() is None
-    except (OSError, SyntaxError, ValueError): return 'unreadable mask'        # Pillow raises any of them
-    if f'{w}x{h}' != size: return 'mask of another size'
-    return 'empty mask' if empty else ''
+def _mask_state(path, photo):
+    "A key of MASK_HELP, or '' for a mask that is fine."
+    try: guess = is_guess(path, photo)
+    except UserError as e: return 'mask of another size' if 'but its photo is' in str(e) else 'unreadable mask'
+    try: drawn = read_mask(path, photo)
+    except UserError: return 'unreadable mask'
+    if drawn is None: return 'empty mask'
+    return 'mask turned or not' if guess else ''
 
 # %% ../../nbs/data/16_check.ipynb #f27dd114
 def _wrong_masks(t, s):
     "Findings about masks that photos have."
-    rows = zip(t.mask_path, s['size'], s.error)
-    state = [_mask_state(mask, size) if mask and not error else '' for mask, size, error in rows]
+    rows = zip(t.mask_path, t.path, s.error)
+    state = [_mask_state(mask, photo) if mask and not error else '' for mask, photo, error in rows]
     for kind, help in MASK_HELP.items():
         files = [mask for mask, k in zip(t.mask_path, state) if k == kind]
         if files: yield _finding(kind, f"{_n(len(files), 'mask')} {help}.", files)
@@ -163,7 +166,8 @@ def _masks(t, s, looks, root):
     if len(without):
         text = f"{_n(len(without), 'anomaly photo')} without a mask, though others have one: not counted when boxes are scored."
         yield _finding('no mask', text, without)
-    lost = sorted(set(drawn) - set(t.mask_path))
+    known = set(t.mask_path)
+    lost = sorted(p for p in drawn if p not in known and str(Path(p).parent) not in known)
     if lost:
         text = f"{_n(len(lost), 'mask')} without a photo: check the names (NAME_mask.png in the folder of the same defect)."
         yield _finding('mask without photo', text, lost)
@@ -198,6 +202,16 @@ def _poor(t, s, looks, root):
     if len(small): yield _finding('tiny', f"{_n(len(small), 'photo')} under 32 pixels: too small to show a defect.", small)
     if len(flat): yield _finding('flat', f"{_n(len(flat), 'photo')} of a single colour: nothing is on it.", flat)
 
+# %% ../../nbs/data/16_check.ipynb #7382b8ef
+_TOO_MUCH = .001     # Share of a photo's pixels outside the range
+
+def _range(t, s, looks, root):
+    out = t.path[(s.outside > _TOO_MUCH).values]
+    if len(out):
+        text = (f"{_n(len(out), 'photo')} with values outside the range of the others, which are cut: take them out if another "
+                'camera made them, or say which values are black and white, --range LOW HIGH.')
+        yield _finding('outside the range', text, out)
+
 # %% ../../nbs/data/16_check.ipynb #0cf964b3
 def _too_few(t, s, looks, root):
     u = t[(s.error == '').values]
@@ -211,24 +225,34 @@ def _too_few(t, s, looks, root):
         if n < 5: yield _finding('rare type', f'{_n(n, "photo")} of {defect}: some sides of a split will have none.')
 
 # %% ../../nbs/data/16_check.ipynb #ddf76bee
-FINDERS = (_unreadable, _too_few, _copies, _near, _shortcuts, _poor, _masks)
+FINDERS = (_unreadable, _too_few, _copies, _near, _shortcuts, _poor, _range, _masks)
 
 def _counts(values): return {str(k): int(n) for k, n in Counter(values).most_common()}
+
+def _rules(masks):
+    "How many masks are read by which rule."
+    rules = []
+    for m in masks:
+        try: rules.append(mask_rule(m))
+        except UserError: pass
+    return _counts(rules)
 
 def check(
     t,             # Samples table, as from `samples(..., strict=False)`
     root='',       # Folder that it was made from; its ground_truth may hold masks without a photo
     progress=True, # Show a progress bar?
-)->dict:           # n, masks; labels, defects, sizes, formats, modes, splits: counts by name; findings: list of dict(kind, text, files)
+)->dict:           # n, masks; labels, defects, sizes, formats, modes, mask_rules, splits: counts by name; pixels: text; findings: list of dict(kind, text, files)
     "Look at every photo and mask once and say what is wrong."
     t = t.reset_index(drop=True)
-    s, looks = survey(t.path, progress)
+    pixels = Pixels.of(t)
+    s, looks = survey(t.path, progress, pixels)
     ok = (s.error == '').values
     labels = {l: int((t.label == l).sum()) for l in LABELS}
     findings = [f for find in FINDERS for f in find(t, s, looks, root)]
     return dict(n=len(t), labels=labels, defects=_counts(t.defect[t.label == 'anomaly']),
                 sizes=_counts(s['size'][ok]), formats=_counts(s.format[ok]), modes=_counts(s['mode'][ok]),
-                masks=int((t.mask_path != '').sum()), splits=_counts(t.split[t.split != '']), findings=findings)
+                masks=int((t.mask_path != '').sum()), mask_rules=_rules(t.mask_path[t.mask_path != '']),
+                pixels=pixels_text(pixels or Pixels(), t.path[ok]), splits=_counts(t.split[t.split != '']), findings=findings)
 
 # %% ../../nbs/data/16_check.ipynb #9466dd6e
 def _few(counts, n=6):
@@ -240,6 +264,8 @@ def _few(counts, n=6):
 def _summary(c):
     rows = dict(photos=f"{c['n']}   ({_few(c['labels'])})", types=_few(c['defects']) or '-', sizes=_few(c['sizes']),
                 formats=f"{_few(c['formats'])}   {_few(c['modes'])}", masks=c['masks'])
+    if c['masks']: rows['masks'] = f"{c['masks']}   ({_few(c['mask_rules'])})"
+    if c['pixels']: rows['pixels'] = c['pixels'].removeprefix('pixels: ')
     if c['splits']: rows['split'] = _few(c['splits'])
     return [f'{name:10} {text}' for name, text in rows.items()]
 

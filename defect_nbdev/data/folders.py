@@ -5,24 +5,24 @@
 # %% auto #0
 __all__ = ['levels', 'raw_row', 'raw_table', 'check_categories', 'class_rows', 'pool', 'split_rows']
 
-# %% ../../nbs/data/09_folders.ipynb #c9b93870
+# %% ../../nbs/data/09_folders.ipynb #8494ef6e
 import re
 from collections import defaultdict
 from pathlib import PurePosixPath
 import pandas as pd
 from ..core.errors import UserError
 from .annotations import is_good
+from .labels import BAD_NAMES
 from .manifest import ROW_COLUMNS, side
 
-# %% ../../nbs/data/09_folders.ipynb #bc7e1d6f
+# %% ../../nbs/data/09_folders.ipynb #ea3167dc
 _EMPTY = set('images image imgs img photos photo pictures data jpegimages rgb'.split())
-_BAD = set('bad ng nok notok fail failed reject rejected anomaly anomalous abnormal defect defects defective'.split())
 
 def _plain(name): return re.sub(r'[^a-z0-9]', '', str(name).lower())
 
 def _class_like(name):
     "Does a folder's name mean good or bad parts?"
-    return is_good(name) or _plain(name) in _BAD or _plain(name) in ('negative', 'positive', 'ko')
+    return is_good(name) or _plain(name) in BAD_NAMES
 
 def _wrapper(name, inside):
     "Is this only folder just a cover around others?"
@@ -42,14 +42,14 @@ def _stripped(dirs, depth=0):
     for p, d in dirs.items(): groups[d[:1]][p] = d[1:]
     return {p: first + d for first, g in groups.items() for p, d in (_stripped(g, depth+1) if first else g).items()}
 
-# %% ../../nbs/data/09_folders.ipynb #8d3f0bb2
+# %% ../../nbs/data/09_folders.ipynb #77543c1f
 def levels(
     photos, # Relative paths, with slashes
 )->dict:    # Photo -> tuple of folder names, outermost first
     "The folders above each photo that mean something."
     return _stripped({p: PurePosixPath(p).parts[:-1] for p in photos})
 
-# %% ../../nbs/data/09_folders.ipynb #7987122b
+# %% ../../nbs/data/09_folders.ipynb #df8dabf6
 def raw_row(
     c,        # Contents of the data set
     photo,    # Relative path
@@ -66,7 +66,7 @@ def raw_table(
     "A table of rows."
     return pd.DataFrame(rows, columns=ROW_COLUMNS, dtype=object).sort_values('path', ignore_index=True)
 
-# %% ../../nbs/data/09_folders.ipynb #0860869a
+# %% ../../nbs/data/09_folders.ipynb #0dcf08b7
 _DATED = re.compile(r'(?=.*\d)[\d_.: -]+|.*(shift|schicht|lot|batch|charge|tray|session|day|week|line)[ _-]?\w{0,4}', re.I)
 
 def _categories(dirs):
@@ -76,7 +76,8 @@ def _categories(dirs):
         if len(d) > 1: inner[d[0]].add(d[1])
     deep = {d[0] for d in dirs.values() if len(d) > 2 and side(d[1])}
     held = {n for n, names in inner.items() if any(map(_class_like, names))}
-    return sorted(n for n in held | deep if not side(n) and not _class_like(n))
+    if any(_class_like(d[0]) for d in dirs.values() if d): return []       # the classes are outside
+    return sorted(n for n in held | deep if not side(n))
 
 def check_categories(
     dirs,   # Dict photo -> folders, of `levels`
@@ -90,7 +91,7 @@ def check_categories(
     some = ', '.join(names[:5]) + (', ...' if len(names) > 5 else '')
     raise UserError(f'{folder} holds several categories ({some}): give one of them, for example {folder}/{names[0]}.')
 
-# %% ../../nbs/data/09_folders.ipynb #a16f65c7
+# %% ../../nbs/data/09_folders.ipynb #48018f25
 def class_rows(
     c,    # Contents of the data set
     dirs, # Dict photo -> folders, of `levels`
@@ -103,9 +104,9 @@ def class_rows(
         inner = side(dirs[p][1]) if len(dirs[p]) == 2 and not dated else ''     # good/train/1.png
         rows.append(raw_row(c, p, cls=dirs[p][dated], split=inner, group=dirs[p][0] if dated else ''))
     if not all(o['split'] for o in rows): rows = [o | dict(split='') for o in rows]
-    return rows, {'photos beside the folders of the classes': beside}
+    return rows, {'photo beside the folders of the classes': beside}
 
-# %% ../../nbs/data/09_folders.ipynb #93dff224
+# %% ../../nbs/data/09_folders.ipynb #18405ef4
 def pool(
     t, # Table with cls, or label where it is known, and split
 ):     # The table: with its split if one can learn and test with it, else without; why it is pooled, or ''
@@ -122,7 +123,7 @@ def pool(
         if one or not common: why = why or f'{s} holds one class only'
     return (t.assign(split='') if why else t), why
 
-# %% ../../nbs/data/09_folders.ipynb #060b3965
+# %% ../../nbs/data/09_folders.ipynb #dd59ee2c
 def _no_label(dirs):
     "Photos without a class on their side, and photos outside all sides."
     flat = sorted(p for p, d in dirs.items() if d and side(d[0]) and len(d) < 2)
@@ -142,5 +143,5 @@ def split_rows(
         f'{c.folder} holds {len(rest)} photos beside test/, such as {rest[0]}: is test a class? '
         'Then rename it; else move the others into train/<class>/.')
     known = set(dirs) - set(flat) - set(outside)
-    left = {'photos without a label': flat + private, 'photos outside train, valid and test': rest}
+    left = {'photo without a label': flat + private, 'photo outside train, valid and test': rest}
     return [raw_row(c, p, cls=dirs[p][1], split=side(dirs[p][0])) for p in known], left

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Found', 'find_layout']
 
-# %% ../../nbs/data/09_layouts.ipynb #b0de43c8
+# %% ../../nbs/data/09_layouts.ipynb #6a81d689
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import islice
@@ -14,17 +14,16 @@ import pandas as pd
 from ..core.errors import UserError
 from .annotations import is_good, side_in
 from .coco import coco_rows, is_coco, read_json
-from .contents import Passed, contents
+from .contents import contents
 from .folders import check_categories, class_rows, levels, pool, raw_table, split_rows
-from .known import (elpv_rows, is_elpv, is_real_iad, is_real_iad_list, is_visa, mask_rows, real_iad_list,
-                                     real_iad_rows, visa_rows)
-from .known import _only_masks
+from .known import (elpv_rows, is_elpv, is_real_iad, is_real_iad_list, is_visa, mask_rows, only_masks,
+                                     real_iad_list, real_iad_rows, visa_rows)
 from .manifest import manifest_rows, side
+from .sources import Passed
 from .voc_cvat import cvat_rows, read_xml, voc_rows
-from .yolo import class_names, text_of, yolo_rows
-from .yolo import _line
+from .yolo import class_names, text_of, yolo_line, yolo_rows
 
-# %% ../../nbs/data/09_layouts.ipynb #67878a6e
+# %% ../../nbs/data/09_layouts.ipynb #f7d504b2
 @dataclass
 class Found:
     "A data set as it was found."
@@ -41,13 +40,13 @@ def _found(name, rows, c, left=()):
     if why: name = f'{name} (all sides are pooled, since {why})'
     elif (t.split != '').any(): name = f'{name} (the split is kept)'
     passed, used = Passed(), {Path(p) for p in t.path}
-    for reason, names in dict(left).items():
-        passed.add(reason, *names)
-        used |= {c.folder/p for p in names}
-    passed.add('photos that nothing says a label of', *[p for p in c.photos if c.folder/p not in used])
+    left = dict(left)
+    known = used.union(c.folder/p for names in left.values() for p in names)
+    left['photo that nothing says a label of'] = [p for p in c.photos if c.folder/p not in known]
+    for reason, names in left.items(): passed.add(reason if len(names) == 1 else reason.replace('photo', 'photos'), *names)
     return Found(name, t, c.passed + passed)
 
-# %% ../../nbs/data/09_layouts.ipynb #352983a4
+# %% ../../nbs/data/09_layouts.ipynb #46a4d29c
 _TABLES = '.csv', '.tsv', '.txt', '.xlsx', '.xlsm'
 _ARCHIVES = '.zip', '.tar', '.gz', '.tgz', '.7z', '.rar', '.xz', '.bz2'
 
@@ -75,7 +74,7 @@ def _file_layout(p):
     if ending in _ARCHIVES: raise UserError(f'{p} is an archive: unpack it, and give the folder.')
     raise UserError(f'{p} is one file: training needs a folder, a CSV manifest, an Excel table, or the file of COCO or CVAT.')
 
-# %% ../../nbs/data/09_layouts.ipynb #e8bb7f5f
+# %% ../../nbs/data/09_layouts.ipynb #2c748edf
 def _visible(folder, *patterns):
     "Files that fit a pattern, without hidden ones, sorted."
     found = {f for p in patterns for f in folder.glob(p) if f.is_file()}
@@ -100,7 +99,7 @@ def _xml_files(folder):
             if 'attack' in str(e): raise
     return kinds['annotation'], kinds['annotations']
 
-# %% ../../nbs/data/09_layouts.ipynb #d44dd646
+# %% ../../nbs/data/09_layouts.ipynb #afaf059e
 def _is_yolo(c):
     "Does a file beside a photo hold a line of YOLO, or is there a list of classes and files?"
     texts = (text_of(c.folder/p) for p in c.photos)
@@ -109,7 +108,7 @@ def _is_yolo(c):
     for f in some:
         first = next((l for l in f.read_text(encoding='utf-8-sig', errors='replace').splitlines() if l.strip()), '')
         if not first: continue
-        try: return bool(_line(first, {}))
+        try: return bool(yolo_line(first, {}))
         except (ValueError, IndexError): return named
     return named
 
@@ -125,7 +124,7 @@ def _annotations(c):
     if _is_yolo(c): found.append(('YOLO', lambda: yolo_rows(c.folder, paths)))
     return found
 
-# %% ../../nbs/data/09_layouts.ipynb #6ff76fcc
+# %% ../../nbs/data/09_layouts.ipynb #6be82059
 def _annotated(c, dirs):
     "The layout of an annotation program, or None."
     kinds = _annotations(c)
@@ -138,7 +137,7 @@ def _annotated(c, dirs):
     name, read = kinds[0]
     return _found(name, read(), c)
 
-# %% ../../nbs/data/09_layouts.ipynb #9412f3fd
+# %% ../../nbs/data/09_layouts.ipynb #f2166fd6
 def _tables(folder):
     "The tables of photos in a folder, with their rows and what to say; and errors of those that are none."
     good, bad = [], []
@@ -166,7 +165,7 @@ def _tabled(c):
     name = f'{" and ".join(f.name for f, _, _ in good)}{f" ({said})" if said else ""}'
     return _found(name, pd.concat(rows, ignore_index=True), c)
 
-# %% ../../nbs/data/09_layouts.ipynb #3fbfbbc5
+# %% ../../nbs/data/09_layouts.ipynb #f9d4002c
 def _split_name(dirs, c):
     "What the folders train, valid and test are called when they come from a known data set."
     classes = {d[1] for d in dirs.values() if len(d) > 1 and side(d[0])}
@@ -179,7 +178,7 @@ def _split_name(dirs, c):
 
 def _by_folders(c, dirs):
     "The layout that the folders alone tell, or None."
-    if _only_masks(c, dirs):
+    if only_masks(c, dirs):
         kos = any(d and d[0].lower().startswith('kos') for d in dirs.values())
         return _found('KolektorSDD' if kos else 'a mask for each photo', mask_rows(c, dirs), c)
     if is_real_iad(dirs): return _found('Real-IAD', real_iad_rows(c, dirs), c)
@@ -191,7 +190,7 @@ def _by_folders(c, dirs):
     rows, left = class_rows(c, dirs)
     return _found('one folder for each class', rows, c, left)
 
-# %% ../../nbs/data/09_layouts.ipynb #26a129b6
+# %% ../../nbs/data/09_layouts.ipynb #cf9ac8c9
 def _folder_layout(folder):
     if is_elpv(folder/'labels.csv'): return Found('ELPV', *elpv_rows(folder))
     c = contents(folder)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ROW_COLUMNS', 'read_table', 'name_columns', 'Files', 'best_files', 'side', 'manifest_rows']
 
-# %% ../../nbs/data/07_manifest.ipynb #45a13101
+# %% ../../nbs/data/07_manifest.ipynb #3bdd2155
 import csv
 import io
 import os
@@ -18,7 +18,7 @@ from ..core.errors import UserError, need
 from .images import is_image
 from .pairs import masks_among
 
-# %% ../../nbs/data/07_manifest.ipynb #1be30f67
+# %% ../../nbs/data/07_manifest.ipynb #58d914f1
 def _text(data):
     "The text of a file, and the encoding if it is an unusual one."
     if data.startswith((b'\xff\xfe', b'\xfe\xff')): return data.decode('utf-16', 'replace'), 'UTF-16'
@@ -31,7 +31,7 @@ def _separator(line):
     counts = {s: len(next(csv.reader([line], delimiter=s), [])) for s in ',;\t|'}
     return max(counts, key=counts.get)
 
-# %% ../../nbs/data/07_manifest.ipynb #80bb97c3
+# %% ../../nbs/data/07_manifest.ipynb #98101835
 def _lines(text):
     "Pairs of a line's number and its fields; the first is the header. Empty lines are left out."
     sep = re.match(r'sep=(.)\r?\n', text)
@@ -52,7 +52,7 @@ def _csv_table(file):
         raise UserError(f'{file} is not a readable CSV file (it is empty): its first line must name path and label.')
     return lines, encoding
 
-# %% ../../nbs/data/07_manifest.ipynb #cbcf2f2f
+# %% ../../nbs/data/07_manifest.ipynb #5da592e4
 def _excel_table(file):
     need('openpyxl', 'excel')
     try: sheets = pd.read_excel(file, sheet_name=None, header=None, dtype=str, keep_default_na=False)
@@ -64,7 +64,7 @@ def _excel_table(file):
     rows = [[str(v).strip() for v in r] for r in next(iter(full.values())).values.tolist()]
     return [(n, r) for n, r in enumerate(rows, 1) if any(r)], ''
 
-# %% ../../nbs/data/07_manifest.ipynb #89de6067
+# %% ../../nbs/data/07_manifest.ipynb #d0e0936f
 def _has_image(fields): return [i for i, f in enumerate(fields) if is_image(f.replace('\\', '/')) or is_image(f.split('#')[0])]
 
 def _header(lines, file):
@@ -83,7 +83,7 @@ def _check_widths(rows, names, file):
             raise UserError(f'{file}, line {n} has {len(fields)} fields, but the header has {len(names)}: '
                             'put a field that holds the separator in quotes.')
 
-# %% ../../nbs/data/07_manifest.ipynb #a837969d
+# %% ../../nbs/data/07_manifest.ipynb #20ce40bf
 def read_table(
     file,   # CSV file (also .tsv, .txt) or Excel file (.xlsx)
 )->tuple:   # DataFrame of str with a column `line`; the encoding if it is an unusual one
@@ -101,7 +101,7 @@ def read_table(
     t['line'] = [str(n) for n, _ in rows]
     return t, encoding
 
-# %% ../../nbs/data/07_manifest.ipynb #a2448dd0
+# %% ../../nbs/data/07_manifest.ipynb #b73cf5e1
 _NAMES = dict(
     path='''path file filename filepath fname image img imagepath imgpath imagefile imgfile imagename imgname imageid
         imgid photo picture name id datei dateiname bild bildname pfad''',
@@ -120,7 +120,7 @@ def _candidates(t, what):
     exact = [c for c in names if _plain(c) == _plain(what)]
     return exact[:1] or [c for c in names if _plain(c) in _NAMES[what]]
 
-# %% ../../nbs/data/07_manifest.ipynb #246647c9
+# %% ../../nbs/data/07_manifest.ipynb #7ffea5a0
 def _path_column(t):
     "The column that names the photos, or None. Of several the one whose values end like images."
     found = _candidates(t, 'path')
@@ -133,7 +133,7 @@ def _flags(t, c): return {v.lower() for v in t[c]} <= {'0', '1', '0.0', '1.0', '
 
 def _one_hot(t): return [c for c in t.columns if c != 'line' and _flags(t, c) and any(t[c])]
 
-# %% ../../nbs/data/07_manifest.ipynb #fd3084dd
+# %% ../../nbs/data/07_manifest.ipynb #1318b743
 def _ask(t, file, what, found):
     columns = ', '.join(c for c in t.columns if c != 'line')
     hot = _one_hot(t)
@@ -163,7 +163,7 @@ def name_columns(
         if len(rest) == 1: found[what] = rest[0]
     return found
 
-# %% ../../nbs/data/07_manifest.ipynb #2def6faf
+# %% ../../nbs/data/07_manifest.ipynb #1ec9cff5
 _FLAGS = dict(anomaly='''defect defective isdefect isdefective hasdefect anomaly isanomaly anomalous isanomalous faulty isfaulty
     bad isbad damaged isdamaged nok isnok ng isng''', good='good isgood ok isok normal isnormal intact passed')
 _FLAGS = {name: word for word, names in _FLAGS.items() for name in names.split()}
@@ -176,7 +176,7 @@ def _flag_classes(values, word):
     other = dict(good='anomaly', anomaly='good')[word]
     return [v and (word if v.lower() in ('1', '1.0', 'true', 'yes') else other) for v in values]
 
-# %% ../../nbs/data/07_manifest.ipynb #2795d574
+# %% ../../nbs/data/07_manifest.ipynb #d9ae5915
 _BESIDE = 'images', 'image', 'imgs', 'img', 'photos', 'pictures', 'data', 'train_images', 'JPEGImages'
 
 def _starts(file):
@@ -185,7 +185,7 @@ def _starts(file):
     beside = [home/n for n in (*_BESIDE, Path(file).stem, 'train')] if home.is_dir() else []
     return [home, *(d for d in beside if d.is_dir()), home.parent, home.parent/'images']
 
-# %% ../../nbs/data/07_manifest.ipynb #84a8227d
+# %% ../../nbs/data/07_manifest.ipynb #8a00c785
 class Files:
     "Finds files by names that may differ from the true ones in ending, upper and lower case, or slashes."
     def __init__(self,
@@ -211,7 +211,7 @@ class Files:
 
 def _same(name): return unicodedata.normalize('NFC', name).lower()
 
-# %% ../../nbs/data/07_manifest.ipynb #9bcabaf5
+# %% ../../nbs/data/07_manifest.ipynb #7980156d
 from fastcore.basics import patch
 
 @patch
@@ -238,7 +238,7 @@ def _alike(self:Files, name):
     self.said['names differ in upper and lower case' if alike else 'endings added to the names'] += 1
     return str(folder/found[0])
 
-# %% ../../nbs/data/07_manifest.ipynb #a65b841b
+# %% ../../nbs/data/07_manifest.ipynb #84cd6e75
 def best_files(
     names,  # Paths as they are written
     starts, # Folders that they may start at
@@ -253,7 +253,7 @@ def best_files(
         if n > most: best, most = start, n
     return Files(best)
 
-# %% ../../nbs/data/07_manifest.ipynb #55d14165
+# %% ../../nbs/data/07_manifest.ipynb #a10cf19d
 def _where(lines):
     "A few line numbers as text."
     some = ', '.join(list(lines)[:5]) + (', ...' if len(lines) > 5 else '')
@@ -271,7 +271,7 @@ def _gone(t, column, file, start, encoding):
     elif encoding: remedy = f'the table is read as {encoding}; if names look wrong, save it as CSV UTF-8; {remedy}'
     raise UserError(f'{file} names {len(gone)} files that do not exist, first {first} ({where}): {remedy}')
 
-# %% ../../nbs/data/07_manifest.ipynb #be112d6f
+# %% ../../nbs/data/07_manifest.ipynb #cfa756de
 _SIDES = dict(train='train training', valid='valid val validation dev', test='test testing testpublic')
 _SIDE_OF = {name: side for side, names in _SIDES.items() for name in names.split()}
 
@@ -298,7 +298,7 @@ def _refuse(t, file):
     for p in same[same.duplicated()][:1]:
         raise UserError(f'{file} names {p} twice ({_where(t.line[same == p])}): keep one line.')
 
-# %% ../../nbs/data/07_manifest.ipynb #31f83b75
+# %% ../../nbs/data/07_manifest.ipynb #ca61c4b1
 def manifest_rows(
     file, # CSV or Excel file
 )->tuple: # DataFrame with path, cls, label, defect, mask_path, split, group, boxes and line; what to say, in words

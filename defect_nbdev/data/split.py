@@ -12,27 +12,28 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from ..core.errors import UserError
-from ..core.files import sha256
+from ..core.files import page_of, sha256
 
 # %% ../../nbs/data/11_split.ipynb #be1c8c51
 def together(
     t:pd.DataFrame, # Samples table
 )->np.ndarray:      # int [n]: photos with the same number must stay together
-    "Number the sets of photos that share a group or are exact copies."
+    "Number the sets of photos that share a group, are pages of one file, or are exact copies."
     n = len(t)
     idx = np.arange(n)
     shas = np.array([sha256(p) for p in t.path], object)
     alone = -1 - idx                                    # a number of its own for a photo without a group
     by_group = np.where(t.group == '', alone, pd.factorize(t.group)[0])
     by_bytes = pd.factorize(shas)[0]
-    first = [pd.Series(idx).groupby(key).transform('min').values for key in (by_group, by_bytes)]
-    links = coo_array((np.ones(2*n), (np.tile(idx, 2), np.concatenate(first))), (n, n))
+    by_file = pd.factorize(np.array([page_of(p)[0] for p in t.path], object))[0]
+    first = [pd.Series(idx).groupby(key).transform('min').values for key in (by_group, by_bytes, by_file)]
+    links = coo_array((np.ones(3*n), (np.tile(idx, 3), np.concatenate(first))), (n, n))
     return connected_components(links, directed=False)[1]
 
 # %% ../../nbs/data/11_split.ipynb #25cb075e
 def _contradictions(t, g):
     "Warn of exact copies with different labels."
-    def is_odd(same): return same.label.nunique() > 1 and (same.group == '').all()
+    def is_odd(same): return same.label.nunique() > 1 and (same.group == '').all() and same.path.map(sha256).nunique() == 1
     odd = t.groupby(g).filter(is_odd)
     if len(odd):
         warnings.warn(f'{len(odd)} images are exact copies but labelled both good and anomaly, '

@@ -130,7 +130,7 @@ def _reference(path, explainer, layer):
                         'add --explainer cam or another.')
     return i
 
-def _load(i, batch): return stack_images([read_image(p) for p in batch], i.info['size'])
+def _load(i, batch): return stack_images([read_image(p, i.pixels) for p in batch], i.info['size'])
 
 def _compare(i, engine, paths, bar, bs=4):
     "Answers of PyTorch and of an engine to the same photos: p, heat, p, heat."

@@ -14,7 +14,8 @@ import pandas as pd
 from functools import partial
 from ..core.errors import UserError
 from ..core.files import check_folder, new_folder, to_json
-from ..data.images import read_image
+from ..data.images import Pixels, read_image
+from ..data.pixels import pixels_text, with_pixels
 from ..data.samples import samples
 from ..data.split import split
 from ..data.feedback import read_feedback, split_with_feedback, store_of, with_feedback
@@ -43,7 +44,7 @@ def _parts_text(t):
 def _check_readable(t):
     "Find out now whether all photos can be read, and not when half of them are learned; it takes a fiftieth of the time."
     with ThreadPoolExecutor() as pool:
-        try: any(im is None for im in pool.map(read_image, t.path))
+        try: any(im is None for im in pool.map(partial(read_image, pixels=Pixels.of(t)), t.path))
         finally: pool.shutdown(cancel_futures=True)
 
 # %% ../../nbs/runs/03_train.ipynb #ff4a0ae5
@@ -96,7 +97,7 @@ def _test(out, fitted, name, more, bar):
 # %% ../../nbs/runs/03_train.ipynb #d4ebcce2
 def _table(source, samples_kw, feedback, test, seed, say):
     "Samples table, with corrections if they are wanted."
-    t = samples(source, **(samples_kw or {}))
+    t = with_pixels(samples(source, **(samples_kw or {})))
     if not feedback: return t
     store = store_of(source) if feedback is True else feedback
     t = with_feedback(t, read_feedback(store))
@@ -131,6 +132,7 @@ def train_run(
     t = _table(source, samples_kw, feedback, test, seed, say)
     t = split(t, test, how.valid if valid is None else valid, seed)
     say(_parts_text(t))
+    if text := pixels_text(Pixels.of(t), t.path): say(text)
     _check_readable(t)
     shown = settings | dict(method=method, parts=name, test=test, seed=seed)
     with tracking(track, out, shown) as tracker, new_folder(out, f'{BUNDLE}/{INFO}', force) as f:
@@ -162,7 +164,7 @@ def folds_run(
     how = method_of(method)
     fit = partial(load(how.fit), **(how.settings | kwargs))
     share = kwargs.get('tiles') != 'auto'               # each fold may choose other tiles
-    t = samples(source, **(samples_kw or {}))
+    t = with_pixels(samples(source, **(samples_kw or {})))
     r, tested = cross_validate(t, fit, k, valid, seed, share=share, bar=bar)
     with new_folder(out, 'folds.json', force) as f:
         (f/'folds.json').write_text(to_json(r))

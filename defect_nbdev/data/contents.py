@@ -5,19 +5,20 @@
 # %% auto #0
 __all__ = ['Contents', 'contents']
 
-# %% ../../nbs/data/09_contents.ipynb #6d2bfd4b
+# %% ../../nbs/data/09_contents.ipynb #b33ca424
 import os
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from PIL import Image
 from ..core.errors import UserError
+from .annotations import is_good
 from .images import FORMATS
 from .pairs import (few_values, known_names, look_like_masks, mask_folder, masks_among, pair_masks,
                                      photo_stem, twins)
 from .sources import Passed, Sources
 
-# %% ../../nbs/data/09_contents.ipynb #df8e24c9
+# %% ../../nbs/data/09_contents.ipynb #62110f86
 def _relative(paths, folder):
     return [os.path.relpath(p, folder).replace(os.sep, '/') for p in paths]
 
@@ -35,7 +36,7 @@ def _refuse_backslashes(images, folder):
         raise UserError(f'{folder} holds files whose names contain backslashes, such as {odd[0]}: the zip was packed '
                         'by an old Windows program; unpack it again with unzip or 7-Zip, which make folders of them.')
 
-# %% ../../nbs/data/09_contents.ipynb #1e872c84
+# %% ../../nbs/data/09_contents.ipynb #256dfc89
 def _within(path, maybe=False):
     "The outermost folder in a relative path that means masks, or None."
     parts = PurePosixPath(path).parts
@@ -59,7 +60,7 @@ def _named_like(masks, known):
         return {m.stem.lower(), m.parent.name.lower(), (photo_stem(m.stem) or m.stem).lower()} & known
     return [m for m in masks if fits(m)]
 
-# %% ../../nbs/data/09_contents.ipynb #f6693c40
+# %% ../../nbs/data/09_contents.ipynb #e7f3425a
 def _spread(paths, n=5): return paths[::max(1, len(paths)//n)][:n]
 
 def _sure_masks(images, folder):
@@ -76,7 +77,7 @@ def _sure_masks(images, folder):
                             'if they are photos, rename the folder; if not, move it elsewhere.')
     return inside
 
-# %% ../../nbs/data/09_contents.ipynb #5a0b0db8
+# %% ../../nbs/data/09_contents.ipynb #226b5382
 def _maybe_masks(images, folder):
     "Images in folders whose name means masks only sometimes."
     groups = _grouped(images, maybe=True)
@@ -96,7 +97,7 @@ def _by_folder(images):
 
 def _join(folder, name): return name if folder == '.' else f'{folder}/{name}'
 
-# %% ../../nbs/data/09_contents.ipynb #e6eb817b
+# %% ../../nbs/data/09_contents.ipynb #a9fa5320
 _STRONG = 'mask', 'gt', 'truth'
 
 def _masks_beside(images, folder):
@@ -111,7 +112,7 @@ def _masks_beside(images, folder):
         found |= {_join(d, n) for n in sure}
     return found
 
-# %% ../../nbs/data/09_contents.ipynb #4c4ad4a0
+# %% ../../nbs/data/09_contents.ipynb #e2594919
 def _black_and_white(path):
     "Is it a grey picture of two values, one of them black?"
     try:
@@ -131,7 +132,16 @@ def _masks_by_content(images, folder):
         if not any(few_values(folder/p) for p in others): found |= {_join(d, n) for n in names}
     return found
 
-# %% ../../nbs/data/09_contents.ipynb #d72004b0
+# %% ../../nbs/data/09_contents.ipynb #f6a97d5d
+def _paired(photos, masks, passed):
+    "Dict photo -> mask, and masks without a photo; of photos with one name the one that is not good has the mask."
+    pairs, alone, several = pair_masks(photos, masks)
+    free = [p for p in photos if p not in pairs and not any(map(is_good, p.split('/')[:-1]))]
+    more, alone, others = pair_masks(free, alone)
+    passed.add('masks of photos with several (join them, or put them into a folder called like the photo)', *several, *others)
+    return pairs | more, alone
+
+# %% ../../nbs/data/09_contents.ipynb #7be8cd74
 @dataclass
 class Contents:
     "What a folder holds. Paths are relative to it, with slashes."
@@ -152,7 +162,6 @@ def contents(
     for find in (_maybe_masks, _masks_beside, _masks_by_content):
         masks |= find([p for p in images if p not in masks], folder)
     photos = sorted(p for p in images if p not in masks)
-    pairs, alone, several = pair_masks(photos, sorted(masks))
+    pairs, alone = _paired(photos, sorted(masks), passed)
     passed.add('mask without a photo' if len(alone) == 1 else 'masks without a photo', *alone)
-    passed.add('times several masks of a photo, which must lie in a folder called like it', *several)
     return Contents(folder, photos, sorted(masks), pairs, passed)

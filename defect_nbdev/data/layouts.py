@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Found', 'find_layout']
 
-# %% ../../nbs/data/09_layouts.ipynb #6a81d689
+# %% ../../nbs/data/09_layouts.ipynb #b03d90bf
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import islice
@@ -23,7 +23,7 @@ from .sources import Passed
 from .voc_cvat import cvat_rows, read_xml, voc_rows
 from .yolo import class_names, text_of, yolo_line, yolo_rows
 
-# %% ../../nbs/data/09_layouts.ipynb #f7d504b2
+# %% ../../nbs/data/09_layouts.ipynb #cfe01d5e
 @dataclass
 class Found:
     "A data set as it was found."
@@ -46,7 +46,7 @@ def _found(name, rows, c, left=()):
     for reason, names in left.items(): passed.add(reason if len(names) == 1 else reason.replace('photo', 'photos'), *names)
     return Found(name, t, c.passed + passed)
 
-# %% ../../nbs/data/09_layouts.ipynb #46a4d29c
+# %% ../../nbs/data/09_layouts.ipynb #82732872
 _TABLES = '.csv', '.tsv', '.txt', '.xlsx', '.xlsm'
 _ARCHIVES = '.zip', '.tar', '.gz', '.tgz', '.7z', '.rar', '.xz', '.bz2'
 
@@ -74,7 +74,7 @@ def _file_layout(p):
     if ending in _ARCHIVES: raise UserError(f'{p} is an archive: unpack it, and give the folder.')
     raise UserError(f'{p} is one file: training needs a folder, a CSV manifest, an Excel table, or the file of COCO or CVAT.')
 
-# %% ../../nbs/data/09_layouts.ipynb #2c748edf
+# %% ../../nbs/data/09_layouts.ipynb #5b5b6f21
 def _visible(folder, *patterns):
     "Files that fit a pattern, without hidden ones, sorted."
     found = {f for p in patterns for f in folder.glob(p) if f.is_file()}
@@ -99,7 +99,7 @@ def _xml_files(folder):
             if 'attack' in str(e): raise
     return kinds['annotation'], kinds['annotations']
 
-# %% ../../nbs/data/09_layouts.ipynb #afaf059e
+# %% ../../nbs/data/09_layouts.ipynb #c6a12c85
 def _is_yolo(c):
     "Does a file beside a photo hold a line of YOLO, or is there a list of classes and files?"
     texts = (text_of(c.folder/p) for p in c.photos)
@@ -124,7 +124,7 @@ def _annotations(c):
     if _is_yolo(c): found.append(('YOLO', lambda: yolo_rows(c.folder, paths)))
     return found
 
-# %% ../../nbs/data/09_layouts.ipynb #6be82059
+# %% ../../nbs/data/09_layouts.ipynb #27ab5df6
 def _annotated(c, dirs):
     "The layout of an annotation program, or None."
     kinds = _annotations(c)
@@ -135,9 +135,22 @@ def _annotated(c, dirs):
     if classes or len(kinds) > 1:
         raise UserError(f'{c.folder} holds {names}: which says what is good? Move the other elsewhere.')
     name, read = kinds[0]
-    return _found(name, read(), c)
+    found = _found(name, read(), c)
+    _ask_for_good(found.rows, c, name)
+    return found
 
-# %% ../../nbs/data/09_layouts.ipynb #f2166fd6
+_LISTED = {'COCO': 'in the JSON file, without a box', 'YOLO': 'with an empty text file for each',
+           'Pascal VOC': 'with an XML file without an object for each', 'CVAT': 'in the XML file, without a box'}
+
+def _ask_for_good(t, c, name):
+    "If all annotated photos have a box, ask whether the others are good."
+    used = set(map(Path, t.path))
+    rest = [p for p in c.photos if c.folder/p not in used]
+    if rest and (t.label == 'anomaly').all():
+        raise UserError(f'{c.folder}: all {len(t)} photos in the {name} annotations have a box, and {len(rest)} photos are '
+                        f'not annotated, first {rest[0]}: if they are good, list them {_LISTED[name]}.')
+
+# %% ../../nbs/data/09_layouts.ipynb #a46adcae
 def _tables(folder):
     "The tables of photos in a folder, with their rows and what to say; and errors of those that are none."
     good, bad = [], []
@@ -165,7 +178,7 @@ def _tabled(c):
     name = f'{" and ".join(f.name for f, _, _ in good)}{f" ({said})" if said else ""}'
     return _found(name, pd.concat(rows, ignore_index=True), c)
 
-# %% ../../nbs/data/09_layouts.ipynb #f9d4002c
+# %% ../../nbs/data/09_layouts.ipynb #7060c262
 def _split_name(dirs, c):
     "What the folders train, valid and test are called when they come from a known data set."
     classes = {d[1] for d in dirs.values() if len(d) > 1 and side(d[0])}
@@ -190,7 +203,7 @@ def _by_folders(c, dirs):
     rows, left = class_rows(c, dirs)
     return _found('one folder for each class', rows, c, left)
 
-# %% ../../nbs/data/09_layouts.ipynb #cf9ac8c9
+# %% ../../nbs/data/09_layouts.ipynb #c8b4c0c4
 def _folder_layout(folder):
     if is_elpv(folder/'labels.csv'): return Found('ELPV', *elpv_rows(folder))
     c = contents(folder)

@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['class_names', 'yolo_line', 'text_of', 'yolo_rows']
 
-# %% ../../nbs/data/08_yolo.ipynb #f11601f3
+# %% ../../nbs/data/08_yolo.ipynb #6fdae36f
 from pathlib import Path
 import yaml
 from ..core.errors import UserError
 from .annotations import photo_sizes, annotated_row, annotated_table
 from .manifest import side
 
-# %% ../../nbs/data/08_yolo.ipynb #7dcfa09a
+# %% ../../nbs/data/08_yolo.ipynb #a4f29211
 def _listed(file):
     "Names in data.yaml: a list, or a dict by number."
     try: names = (yaml.safe_load(Path(file).read_bytes()) or {}).get('names')
@@ -34,7 +34,7 @@ def class_names(
             return dict(enumerate(l.strip() for l in lines if l.strip()))
     return {}
 
-# %% ../../nbs/data/08_yolo.ipynb #3b37d693
+# %% ../../nbs/data/08_yolo.ipynb #50e70f25
 def yolo_line(
     text,  # A line of a text file
     names, # Dict number -> name of the class
@@ -52,7 +52,7 @@ def yolo_line(
     if min(box) < -.5 or max(box) > 1.5: raise ValueError('numbers are no shares of the photo in 0..1')
     return category, box
 
-# %% ../../nbs/data/08_yolo.ipynb #5802d8a3
+# %% ../../nbs/data/08_yolo.ipynb #c51f4c45
 def _boxes(file, names):
     "Pairs of a category and its box in shares of the photo."
     found = []
@@ -77,7 +77,7 @@ def text_of(
     places.append(photo.parent/'labels'/f'{photo.stem}.txt')
     return next((p for p in places if p.is_file()), None)
 
-# %% ../../nbs/data/08_yolo.ipynb #7dfe2bd1
+# %% ../../nbs/data/08_yolo.ipynb #4d1f38a9
 def _row(photo, file, names, folder):
     found = _boxes(file, names)
     w, h = photo_sizes(photo)[1] if found else (0, 0)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['is_good', 'photo_sizes', 'upright_boxes', 'boxes_text', 'annotated_row', 'annotated_table', 'side_in']
 
-# %% ../../nbs/data/08_annotations.ipynb #4649dbdb
+# %% ../../nbs/data/08_annotations.ipynb #626a59f9
 import math
 import re
 from collections import Counter
@@ -16,14 +16,14 @@ from .images import FORMATS
 from .labels import GOOD_NAMES
 from .manifest import ROW_COLUMNS, side
 
-# %% ../../nbs/data/08_annotations.ipynb #87964495
+# %% ../../nbs/data/08_annotations.ipynb #1788c013
 def is_good(
     category, # Name of a category
 )->bool:
     "Does the category mean a good part?"
     return re.sub(r'[\W_]', '', str(category).lower()) in GOOD_NAMES
 
-# %% ../../nbs/data/08_annotations.ipynb #60d7f2ac
+# %% ../../nbs/data/08_annotations.ipynb #54bc654f
 def photo_sizes(
     path, # A photo
 )->tuple: # Size (width, height) in px as stored, size upright, EXIF's orientation 1-8
@@ -43,7 +43,7 @@ def _turned(box, size, turn):
     xs, ys = zip(_TURNS[turn](x0, y0, *size), _TURNS[turn](x1, y1, *size))
     return min(xs), min(ys), max(xs), max(ys)
 
-# %% ../../nbs/data/08_annotations.ipynb #e7c37cdb
+# %% ../../nbs/data/08_annotations.ipynb #d3f632af
 def upright_boxes(
     path,       # The photo
     boxes,      # Boxes x0, y0, x1, y1 in px
@@ -61,7 +61,7 @@ def upright_boxes(
              for x0, y0, x1, y1 in boxes]
     return [b for b in whole if b[0] < b[2] and b[1] < b[3]]
 
-# %% ../../nbs/data/08_annotations.ipynb #e25723aa
+# %% ../../nbs/data/08_annotations.ipynb #6f919d8d
 def boxes_text(
     boxes, # Boxes x0, y0, x1, y1 in px
 )->str:    # 'x0,y0,x1,y1;x0,y0,x1,y1'
@@ -83,7 +83,7 @@ def annotated_row(
     boxes = upright_boxes(path, drawn, size) if drawn else []
     return row | dict(label='anomaly', defect=defect, boxes=boxes_text(boxes))
 
-# %% ../../nbs/data/08_annotations.ipynb #08833d66
+# %% ../../nbs/data/08_annotations.ipynb #a496e682
 def annotated_table(
     rows,   # Rows of `annotated_row`
     source, # Where they come from, for the error message

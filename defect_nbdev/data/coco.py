@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['read_json', 'is_coco', 'coco_rows']
 
-# %% ../../nbs/data/08_coco.ipynb #bb012c5c
+# %% ../../nbs/data/08_coco.ipynb #3caf5bed
 import json
 from collections import defaultdict
 from pathlib import Path
@@ -13,7 +13,7 @@ from ..core.errors import UserError
 from .annotations import annotated_row, annotated_table, side_in
 from .manifest import best_files
 
-# %% ../../nbs/data/08_coco.ipynb #dac2087f
+# %% ../../nbs/data/08_coco.ipynb #c316176e
 def read_json(
     file, # A JSON file
 ):        # What it holds
@@ -30,7 +30,7 @@ def is_coco(
     keys = 'images', 'annotations', 'categories'
     return isinstance(content, dict) and all(isinstance(content.get(k), list) for k in keys)
 
-# %% ../../nbs/data/08_coco.ipynb #19dda76b
+# %% ../../nbs/data/08_coco.ipynb #c805242a
 def _box(annotation):
     "x0, y0, x1, y1 in px, or None."
     box, outline = annotation.get('bbox'), annotation.get('segmentation')
@@ -41,7 +41,7 @@ def _box(annotation):
     numbers = [float(v) for part in outline for v in part]
     return min(numbers[::2]), min(numbers[1::2]), max(numbers[::2]), max(numbers[1::2])
 
-# %% ../../nbs/data/08_coco.ipynb #cb2a80b5
+# %% ../../nbs/data/08_coco.ipynb #7e32bf03
 def _starts(file):
     "Folders that the names in a COCO file may start at."
     home, name = Path(file).parent, Path(file).stem.split('_')[-1]
@@ -62,7 +62,7 @@ def _file_rows(file, split):
     _refuse_gone(file, content['images'], paths, files.start)
     return [annotated_row(p, found[i['id']], _size(i), split) for i, p in zip(content['images'], paths)]
 
-# %% ../../nbs/data/08_coco.ipynb #4b430b7a
+# %% ../../nbs/data/08_coco.ipynb #408ce0b8
 def _size(image):
     "Width and height in px, or None."
     size = image.get('width'), image.get('height')
@@ -73,7 +73,7 @@ def _refuse_gone(file, images, paths, start):
     if gone: raise UserError(f'{file} names {len(gone)} photos that do not exist, first {gone[0]}: '
                              f'they are looked for in {start}/; copy them there.')
 
-# %% ../../nbs/data/08_coco.ipynb #12363337
+# %% ../../nbs/data/08_coco.ipynb #7eebe030
 def coco_rows(
     files,   # COCO JSON files
 )->tuple:    # DataFrame of rows with label, defect and boxes; is there one file for each side of a split?

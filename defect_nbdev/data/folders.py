@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['levels', 'raw_row', 'raw_table', 'check_categories', 'class_rows', 'pool', 'split_rows']
 
-# %% ../../nbs/data/09_folders.ipynb #0578ba1c
+# %% ../../nbs/data/09_folders.ipynb #e573b534
 import re
 from collections import defaultdict
 from pathlib import PurePosixPath
@@ -15,7 +15,7 @@ from .annotations import is_good
 from .labels import BAD_NAMES
 from .manifest import ROW_COLUMNS, side
 
-# %% ../../nbs/data/09_folders.ipynb #7804732f
+# %% ../../nbs/data/09_folders.ipynb #0731d6e1
 _EMPTY = set('images image imgs img photos photo pictures data jpegimages rgb'.split())
 
 def _plain(name): return re.sub(r'[^a-z0-9]', '', str(name).lower())
@@ -42,14 +42,14 @@ def _stripped(dirs, depth=0):
     for p, d in dirs.items(): groups[d[:1]][p] = d[1:]
     return {p: first + d for first, g in groups.items() for p, d in (_stripped(g, depth+1) if first else g).items()}
 
-# %% ../../nbs/data/09_folders.ipynb #dfe62c86
+# %% ../../nbs/data/09_folders.ipynb #e2a33e4f
 def levels(
     photos, # Relative paths, with slashes
 )->dict:    # Photo -> tuple of folder names, outermost first
     "The folders above each photo that mean something."
     return _stripped({p: PurePosixPath(p).parts[:-1] for p in photos})
 
-# %% ../../nbs/data/09_folders.ipynb #721d6705
+# %% ../../nbs/data/09_folders.ipynb #5393b916
 def raw_row(
     c,        # Contents of the data set
     photo,    # Relative path
@@ -66,7 +66,7 @@ def raw_table(
     "A table of rows."
     return pd.DataFrame(rows, columns=ROW_COLUMNS, dtype=object).sort_values('path', ignore_index=True)
 
-# %% ../../nbs/data/09_folders.ipynb #d5ffe105
+# %% ../../nbs/data/09_folders.ipynb #cae84fa4
 _DATED = re.compile(r'(?=.*\d)[\d_.: -]+|.*(shift|schicht|lot|batch|charge|tray|session|day|week|line)[ _-]?\w{0,4}', re.I)
 
 def _categories(dirs):
@@ -91,7 +91,7 @@ def check_categories(
     some = ', '.join(names[:5]) + (', ...' if len(names) > 5 else '')
     raise UserError(f'{folder} holds several categories ({some}): give one of them, for example {folder}/{names[0]}.')
 
-# %% ../../nbs/data/09_folders.ipynb #3a1216ba
+# %% ../../nbs/data/09_folders.ipynb #dd810ba8
 def class_rows(
     c,    # Contents of the data set
     dirs, # Dict photo -> folders, of `levels`
@@ -106,7 +106,7 @@ def class_rows(
     if not all(o['split'] for o in rows): rows = [o | dict(split='') for o in rows]
     return rows, {'photo beside the folders of the classes': beside}
 
-# %% ../../nbs/data/09_folders.ipynb #a21538bf
+# %% ../../nbs/data/09_folders.ipynb #787701b8
 def pool(
     t, # Table with cls, or label where it is known, and split
 ):     # The table: with its split if one can learn and test with it, else without; why it is pooled, or ''
@@ -123,7 +123,7 @@ def pool(
         if one or not common: why = why or f'{s} holds one class only'
     return (t.assign(split='') if why else t), why
 
-# %% ../../nbs/data/09_folders.ipynb #6509809d
+# %% ../../nbs/data/09_folders.ipynb #eb80ba98
 def _no_label(dirs):
     "Photos without a class on their side, and photos outside all sides."
     flat = sorted(p for p, d in dirs.items() if d and side(d[0]) and len(d) < 2)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Found', 'find_layout']
 
-# %% ../../nbs/data/09_layouts.ipynb #b03d90bf
+# %% ../../nbs/data/09_layouts.ipynb #5651f043
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import islice
@@ -14,16 +14,16 @@ import pandas as pd
 from ..core.errors import UserError
 from .annotations import is_good, side_in
 from .coco import coco_rows, is_coco, read_json
-from .contents import contents
+from .contents import contents, take_back
 from .folders import check_categories, class_rows, levels, pool, raw_table, split_rows
 from .known import (elpv_rows, is_elpv, is_real_iad, is_real_iad_list, is_visa, mask_rows, only_masks,
                                      real_iad_list, real_iad_rows, visa_rows)
 from .manifest import manifest_rows, side
 from .sources import Passed
 from .voc_cvat import cvat_rows, read_xml, voc_rows
-from .yolo import class_names, text_of, yolo_line, yolo_rows
+from .yolo import class_names, name_files, text_of, yolo_line, yolo_rows
 
-# %% ../../nbs/data/09_layouts.ipynb #cfe01d5e
+# %% ../../nbs/data/09_layouts.ipynb #49d6a980
 @dataclass
 class Found:
     "A data set as it was found."
@@ -31,8 +31,8 @@ class Found:
     rows: pd.DataFrame  # path, cls, label, defect, mask_path, split, group, boxes; `line` of a table. cls has the user's name
     passed: Passed      # What is passed over
 
-def _found(name, rows, c, left=()):
-    "Add masks to rows that have none, and count what is left."
+def _found(name, rows, c, left=(), files=()):
+    "Add masks to rows that have none, and count what is left; `files` were read for the labels."
     t = rows.sort_values('path', ignore_index=True) if isinstance(rows, pd.DataFrame) else raw_table(rows)
     masks = {str(c.folder/p): str(c.folder/m) for p, m in c.pairs.items()}
     t['mask_path'] = [m or (masks.get(p, '') if l != 'good' else '') for p, m, l in zip(t.path, t.mask_path, t.label)]
@@ -44,9 +44,9 @@ def _found(name, rows, c, left=()):
     known = used.union(c.folder/p for names in left.values() for p in names)
     left['photo that nothing says a label of'] = [p for p in c.photos if c.folder/p not in known]
     for reason, names in left.items(): passed.add(reason if len(names) == 1 else reason.replace('photo', 'photos'), *names)
-    return Found(name, t, c.passed + passed)
+    return Found(name, t, take_back(c.passed, files) + passed)
 
-# %% ../../nbs/data/09_layouts.ipynb #82732872
+# %% ../../nbs/data/09_layouts.ipynb #6b54d1af
 _TABLES = '.csv', '.tsv', '.txt', '.xlsx', '.xlsm'
 _ARCHIVES = '.zip', '.tar', '.gz', '.tgz', '.7z', '.rar', '.xz', '.bz2'
 
@@ -74,7 +74,7 @@ def _file_layout(p):
     if ending in _ARCHIVES: raise UserError(f'{p} is an archive: unpack it, and give the folder.')
     raise UserError(f'{p} is one file: training needs a folder, a CSV manifest, an Excel table, or the file of COCO or CVAT.')
 
-# %% ../../nbs/data/09_layouts.ipynb #5b5b6f21
+# %% ../../nbs/data/09_layouts.ipynb #ddf7fab5
 def _visible(folder, *patterns):
     "Files that fit a pattern, without hidden ones, sorted."
     found = {f for p in patterns for f in folder.glob(p) if f.is_file()}
@@ -99,7 +99,7 @@ def _xml_files(folder):
             if 'attack' in str(e): raise
     return kinds['annotation'], kinds['annotations']
 
-# %% ../../nbs/data/09_layouts.ipynb #c6a12c85
+# %% ../../nbs/data/09_layouts.ipynb #31b758d6
 def _is_yolo(c):
     "Does a file beside a photo hold a line of YOLO, or is there a list of classes and files?"
     texts = (text_of(c.folder/p) for p in c.photos)
@@ -113,29 +113,31 @@ def _is_yolo(c):
     return named
 
 def _annotations(c):
-    "Pairs: the name of a kind of annotation that is there, and a function that reads it."
+    "The name of each kind of annotation that is there, a function that reads it, and its files."
     coco, (voc, cvat) = _coco_files(c.folder), _xml_files(c.folder)
     paths = [c.folder/p for p in c.photos]
     found = []
-    if coco: found.append(('COCO', lambda: coco_rows(coco)[0]))
-    if voc: found.append(('Pascal VOC', lambda: voc_rows(voc, paths)))
+    if coco: found.append(('COCO', lambda: coco_rows(coco)[0], coco))
+    if voc: found.append(('Pascal VOC', lambda: voc_rows(voc, paths), voc))
     if len(cvat) > 1: raise UserError(f'{c.folder} holds {len(cvat)} exports of CVAT: give one of them, such as {cvat[0]}.')
-    if cvat: found.append(('CVAT', lambda: cvat_rows(cvat[0])))
-    if _is_yolo(c): found.append(('YOLO', lambda: yolo_rows(c.folder, paths)))
+    if cvat: found.append(('CVAT', lambda: cvat_rows(cvat[0]), cvat))
+    if _is_yolo(c):
+        texts = [*filter(None, map(text_of, paths)), *name_files(c.folder)]
+        found.append(('YOLO', lambda: yolo_rows(c.folder, paths), texts))
     return found
 
-# %% ../../nbs/data/09_layouts.ipynb #27ab5df6
+# %% ../../nbs/data/09_layouts.ipynb #7fb0dd70
 def _annotated(c, dirs):
     "The layout of an annotation program, or None."
     kinds = _annotations(c)
     if not kinds: return None
-    names = ' and '.join(n for n, _ in kinds)
+    names = ' and '.join(n for n, _, _ in kinds)
     classes = sorted({n for d in dirs.values() for n in d if is_good(n)})
     if classes: names = f'{names} annotations and a folder {classes[0]}'
     if classes or len(kinds) > 1:
         raise UserError(f'{c.folder} holds {names}: which says what is good? Move the other elsewhere.')
-    name, read = kinds[0]
-    found = _found(name, read(), c)
+    name, read, files = kinds[0]
+    found = _found(name, read(), c, files=files)
     _ask_for_good(found.rows, c, name)
     return found
 
@@ -150,7 +152,7 @@ def _ask_for_good(t, c, name):
         raise UserError(f'{c.folder}: all {len(t)} photos in the {name} annotations have a box, and {len(rest)} photos are '
                         f'not annotated, first {rest[0]}: if they are good, list them {_LISTED[name]}.')
 
-# %% ../../nbs/data/09_layouts.ipynb #a46adcae
+# %% ../../nbs/data/09_layouts.ipynb #43e63d03
 def _tables(folder):
     "The tables of photos in a folder, with their rows and what to say; and errors of those that are none."
     good, bad = [], []
@@ -176,9 +178,9 @@ def _tabled(c):
     rows = [t.assign(split=s) if len(good) > 1 else t for (_, t, _), s in zip(good, sides)]
     said = good[0][2]
     name = f'{" and ".join(f.name for f, _, _ in good)}{f" ({said})" if said else ""}'
-    return _found(name, pd.concat(rows, ignore_index=True), c)
+    return _found(name, pd.concat(rows, ignore_index=True), c, files=[f for f, _, _ in good])
 
-# %% ../../nbs/data/09_layouts.ipynb #7060c262
+# %% ../../nbs/data/09_layouts.ipynb #5606f92a
 def _split_name(dirs, c):
     "What the folders train, valid and test are called when they come from a known data set."
     classes = {d[1] for d in dirs.values() if len(d) > 1 and side(d[0])}
@@ -195,7 +197,7 @@ def _by_folders(c, dirs):
         kos = any(d and d[0].lower().startswith('kos') for d in dirs.values())
         return _found('KolektorSDD' if kos else 'a mask for each photo', mask_rows(c, dirs), c)
     if is_real_iad(dirs): return _found('Real-IAD', real_iad_rows(c, dirs), c)
-    if is_visa(dirs, c): return _found('VisA', visa_rows(c, dirs), c)
+    if is_visa(dirs, c): return _found('VisA', visa_rows(c, dirs), c, files=_visible(c.folder, 'image_anno.csv', '*/image_anno.csv'))
     if any(len(d) > 1 and side(d[0]) for d in dirs.values()):
         rows, left = split_rows(c, dirs)
         return _found(_split_name(dirs, c), rows, c, left)
@@ -203,7 +205,7 @@ def _by_folders(c, dirs):
     rows, left = class_rows(c, dirs)
     return _found('one folder for each class', rows, c, left)
 
-# %% ../../nbs/data/09_layouts.ipynb #c8b4c0c4
+# %% ../../nbs/data/09_layouts.ipynb #ade72c80
 def _folder_layout(folder):
     if is_elpv(folder/'labels.csv'): return Found('ELPV', *elpv_rows(folder))
     c = contents(folder)

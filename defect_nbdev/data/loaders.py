@@ -130,7 +130,7 @@ def class_weights(
     parts = rule.split(':') if isinstance(rule, str) else rule
     try: w = [float(o) for o in parts]
     except ValueError: w = []
-    if len(w) != 2 or min(w) <= 0:
+    if len(w) != 2 or not all(0 < o < float('inf') for o in w):
         raise UserError(f'Class weights {rule!r} are not understood: write good:anomaly, for example 1:3, or balanced.')
     return torch.tensor(w)
 

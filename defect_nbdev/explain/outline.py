@@ -88,6 +88,7 @@ def synthetic_photos(
 )->Seen:
     "Photos of good parts with one synthetic defect each, as a net sees them."
     rng = np.random.default_rng(seed)
+    if t.empty: raise UserError('There is no good photo to draw defects into: add photos of good parts.')
     t = t.iloc[rng.permutation(len(t))[:most]]
     pixels = Pixels.of(t)
     photos = [to_array(squish(read_image(p, pixels), size)).transpose(1, 2, 0) for p in t.path]

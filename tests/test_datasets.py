@@ -44,6 +44,7 @@ IAD = dict(meta=dict(prefix='toy/', normal_class='OK'), train=[dict(anomaly_clas
 LAYOUTS = {
  'folders': (dict(photos='OK/a.png OK/shift 1/b.png'.replace(' 1', '1') + ' Scratch/a.png c.png'), 'one folder for each class', {'OK/a.png': 'OK', 'OK/shift1/b.png': 'OK', 'Scratch/a.png': 'Scratch'}, {}, None, 'c.png'),
  'zero and one': (dict(photos='0/a.png 1/b.png'), 'one folder', {'0/a.png': '0', '1/b.png': '1'}, {}, None, ''),
+ 'letters with dots': (dict(photos='güt/ä.png schlecht/ö.png'), 'one folder', {'güt/ä.png': 'güt', 'schlecht/ö.png': 'schlecht'}, {}, None, ''),
  'a zip in its own folder': (dict(photos='parts/parts/good/a.png parts/parts/dent/b.png'), 'one folder', {'parts/parts/good/a.png': 'good', 'parts/parts/dent/b.png': 'dent'}, {}, None, ''),
  'days outside': (dict(photos='2026-01-01/good/a.png 2026-01-01/bad/b.png 2026-01-02/good/a.png'), 'one folder', {'2026-01-01/good/a.png': 'good', '2026-01-01/bad/b.png': 'bad', '2026-01-02/good/a.png': 'good'}, {}, None, ''),
  'masks beside': (dict(photos='good/a.png good/gas_mask_01.png dent/b.png dent/c.jpg', masks='dent/b_mask.png dent/c.png'), 'one folder', {'good/a.png': 'good', 'good/gas_mask_01.png': 'good', 'dent/b.png': 'dent', 'dent/c.jpg': 'dent'}, {'dent/b.png': 'dent/b_mask.png', 'dent/c.jpg': 'dent/c.png'}, None, ''),
@@ -73,6 +74,7 @@ LAYOUTS = {
  'AITEX': (dict(photos='Defect_images/0001_002_00.png NODefect_images/2311694-2040n7u/0000_000_01.png', masks='Mask_images/0001_002_00_mask.png'), 'one folder', {'Defect_images/0001_002_00.png': 'Defect_images', 'NODefect_images/2311694-2040n7u/0000_000_01.png': 'NODefect_images'}, {'Defect_images/0001_002_00.png': 'Mask_images/0001_002_00_mask.png'}, None, ''),
  'tables by side': (dict(photos='images/a.jpg images/b.jpg images/c.jpg images/d.jpg', train_csv='image,label\na.jpg,ok\nb.jpg,crack\n', test_csv='image,label\nc.jpg,ok\nd.jpg,crack\n'), 'the split is kept', {'images/a.jpg': 'ok', 'images/b.jpg': 'crack', 'images/c.jpg': 'ok', 'images/d.jpg': 'crack'}, {}, ['train', 'train', 'test', 'test'], ''),
  'COCO': (dict(photos='images/1.jpg images/2.jpg images/3.jpg', annotations__instances_default_json=COCO('1.jpg', '2.jpg', found=[(0, 1)])), 'COCO', {'images/1.jpg': 'anomaly dent', 'images/2.jpg': 'good'}, {}, None, 'images/3.jpg'),
+ 'COCO from another machine': (dict(photos='images/1.jpg images/2.jpg', x_json=COCO('C:\\old\\1.jpg', 'C:\\old\\2.jpg', found=[(0, 1)])), 'COCO', {'images/1.jpg': 'anomaly dent', 'images/2.jpg': 'good'}, {}, None, ''),
  'COCO with boxes of good parts': (dict(photos='1.jpg 2.jpg', result_json=COCO('1.jpg', '2.jpg', found=[(0, 1), (0, 2), (1, 2)])), 'COCO', {'1.jpg': 'anomaly dent', '2.jpg': 'good'}, {}, None, ''),
  'COCO by side': (dict(photos='train/1.jpg train/2.jpg test/3.jpg test/4.jpg', train___annotations_coco_json='', **{f'{s}__annotations_json': COCO(a, b, found=[(0, 1)]) for s, a, b in (('train', '1.jpg', '2.jpg'), ('test', '3.jpg', '4.jpg'))}), 'the split is kept', {'train/1.jpg': 'anomaly dent', 'train/2.jpg': 'good', 'test/3.jpg': 'anomaly dent', 'test/4.jpg': 'good'}, {}, ['test', 'test', 'train', 'train'], ''),
  'YOLO': (dict(photos='images/train/1.jpg images/train/2.jpg images/val/3.jpg', labels__train__1_txt='0 .5 .5 .5 .5\n', labels__train__2_txt='', data_yaml='names:\n  0: dent\n'), 'YOLO', {'images/train/1.jpg': 'anomaly dent', 'images/train/2.jpg': 'good'}, {}, ['', ''], 'images/val/3.jpg'),
@@ -179,6 +181,12 @@ ASKED = {       # what is drawn -> words of the question
  'twice': (dict(photos='images/1.png images/2.png', a_csv='image,label\n1.png,x\n2.png,x\n./1.png,x\n'), 'twice .lines 2, 4.'),
  'gone': (dict(photos='images/1.png', a_csv='image,label\n1.png,x\n7.png,x\n'), 'do not exist, first 7.png .line 3.'),
  'absolute paths of Windows': (dict(photos='images/1.png', a_csv='image,label\nC:\\x\\1.png,x\n'), 'Windows paths'),
+ 'masks in the table': (dict(photos='images/1.png images/2.png', masks='images/2_mask.png', a_csv='image,label\n1.png,x\n2.png,y\n2_mask.png,y\n'), 'line 4 names .*2_mask.png, which is a mask'),
+ 'two files of one name': (dict(photos='images/1.png images/1.jpg', a_csv='image,label\n1,x\n'), 'may be 1.jpg or 1.png'),
+ 'several products': (dict(photos='images/1.png images/2.png', a_csv='object,image,label\ncandle,1.png,x\npcb,2.png,y\n'), 'several categories in its column object .candle, pcb.'),
+ 'YOLO that is not finite': (dict(photos='images/1.png', labels__1_txt='0 nan .5 .1 .1', data_yaml='names: [a]'), 'line 1 is no line of YOLO'),
+ 'COCO that is not finite': (dict(photos='images/1.png', a_json='{"images": [{"id": 0, "file_name": "1.png"}], "categories": [{"id": 1, "name": "a"}], "annotations": [{"image_id": 0, "category_id": 1, "bbox": [0, 0, NaN, 3]}]}'), 'no valid COCO file'),
+ 'test beside a class': (dict(photos='good/1.png test/a/2.png'), 'is test a class'),
  'a field too many': (dict(photos='images/1.png', a_csv='image,label\n1.png,x,y\n'), 'line 2 has 3 fields'),
 }
 

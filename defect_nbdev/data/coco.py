@@ -5,15 +5,14 @@
 # %% auto #0
 __all__ = ['read_json', 'is_coco', 'coco_rows']
 
-# %% ../../nbs/data/08_coco.ipynb #3caf5bed
+# %% ../../nbs/data/08_coco.ipynb #92c1edb7
 import json
 from collections import defaultdict
 from pathlib import Path
 from ..core.errors import UserError
-from .annotations import annotated_row, annotated_table, side_in
-from .manifest import best_files
+from .annotations import annotated_row, annotated_table, found_files, side_in
 
-# %% ../../nbs/data/08_coco.ipynb #c316176e
+# %% ../../nbs/data/08_coco.ipynb #a31db2e4
 def read_json(
     file, # A JSON file
 ):        # What it holds
@@ -30,7 +29,7 @@ def is_coco(
     keys = 'images', 'annotations', 'categories'
     return isinstance(content, dict) and all(isinstance(content.get(k), list) for k in keys)
 
-# %% ../../nbs/data/08_coco.ipynb #c805242a
+# %% ../../nbs/data/08_coco.ipynb #db72af24
 def _box(annotation):
     "x0, y0, x1, y1 in px, or None."
     box, outline = annotation.get('bbox'), annotation.get('segmentation')
@@ -41,7 +40,7 @@ def _box(annotation):
     numbers = [float(v) for part in outline for v in part]
     return min(numbers[::2]), min(numbers[1::2]), max(numbers[::2]), max(numbers[1::2])
 
-# %% ../../nbs/data/08_coco.ipynb #7e32bf03
+# %% ../../nbs/data/08_coco.ipynb #852f33e7
 def _starts(file):
     "Folders that the names in a COCO file may start at."
     home, name = Path(file).parent, Path(file).stem.split('_')[-1]
@@ -57,12 +56,11 @@ def _file_rows(file, split):
     found = defaultdict(list)
     for a in content['annotations']:
         found[a['image_id']].append((names.get(a['category_id'], f'category {a["category_id"]}'), _box(a)))
-    files = best_files([i['file_name'] for i in content['images']], _starts(file))
-    paths = [files.find(i['file_name']) for i in content['images']]
-    _refuse_gone(file, content['images'], paths, files.start)
+    paths, start = found_files([i['file_name'] for i in content['images']], _starts(file))
+    _refuse_gone(file, content['images'], paths, start)
     return [annotated_row(p, found[i['id']], _size(i), split) for i, p in zip(content['images'], paths)]
 
-# %% ../../nbs/data/08_coco.ipynb #408ce0b8
+# %% ../../nbs/data/08_coco.ipynb #a09c244f
 def _size(image):
     "Width and height in px, or None."
     size = image.get('width'), image.get('height')
@@ -73,7 +71,7 @@ def _refuse_gone(file, images, paths, start):
     if gone: raise UserError(f'{file} names {len(gone)} photos that do not exist, first {gone[0]}: '
                              f'they are looked for in {start}/; copy them there.')
 
-# %% ../../nbs/data/08_coco.ipynb #7eebe030
+# %% ../../nbs/data/08_coco.ipynb #76a959fb
 def coco_rows(
     files,   # COCO JSON files
 )->tuple:    # DataFrame of rows with label, defect and boxes; is there one file for each side of a split?

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['levels', 'raw_row', 'raw_table', 'check_categories', 'class_rows', 'pool', 'split_rows']
 
-# %% ../../nbs/data/09_folders.ipynb #e573b534
+# %% ../../nbs/data/09_folders.ipynb #fe4e1b55
 import re
 from collections import defaultdict
 from pathlib import PurePosixPath
@@ -15,10 +15,10 @@ from .annotations import is_good
 from .labels import BAD_NAMES
 from .manifest import ROW_COLUMNS, side
 
-# %% ../../nbs/data/09_folders.ipynb #0731d6e1
+# %% ../../nbs/data/09_folders.ipynb #5c591c55
 _EMPTY = set('images image imgs img photos photo pictures data jpegimages rgb'.split())
 
-def _plain(name): return re.sub(r'[^a-z0-9]', '', str(name).lower())
+def _plain(name): return re.sub(r'[\W_]', '', str(name).lower())
 
 def _class_like(name):
     "Does a folder's name mean good or bad parts?"
@@ -42,14 +42,14 @@ def _stripped(dirs, depth=0):
     for p, d in dirs.items(): groups[d[:1]][p] = d[1:]
     return {p: first + d for first, g in groups.items() for p, d in (_stripped(g, depth+1) if first else g).items()}
 
-# %% ../../nbs/data/09_folders.ipynb #e2a33e4f
+# %% ../../nbs/data/09_folders.ipynb #40993c05
 def levels(
     photos, # Relative paths, with slashes
 )->dict:    # Photo -> tuple of folder names, outermost first
     "The folders above each photo that mean something."
     return _stripped({p: PurePosixPath(p).parts[:-1] for p in photos})
 
-# %% ../../nbs/data/09_folders.ipynb #5393b916
+# %% ../../nbs/data/09_folders.ipynb #bb14426b
 def raw_row(
     c,        # Contents of the data set
     photo,    # Relative path
@@ -66,7 +66,7 @@ def raw_table(
     "A table of rows."
     return pd.DataFrame(rows, columns=ROW_COLUMNS, dtype=object).sort_values('path', ignore_index=True)
 
-# %% ../../nbs/data/09_folders.ipynb #cae84fa4
+# %% ../../nbs/data/09_folders.ipynb #3fbba7b9
 _DATED = re.compile(r'(?=.*\d)[\d_.: -]+|.*(shift|schicht|lot|batch|charge|tray|session|day|week|line)[ _-]?\w{0,4}', re.I)
 
 def _categories(dirs):
@@ -91,7 +91,7 @@ def check_categories(
     some = ', '.join(names[:5]) + (', ...' if len(names) > 5 else '')
     raise UserError(f'{folder} holds several categories ({some}): give one of them, for example {folder}/{names[0]}.')
 
-# %% ../../nbs/data/09_folders.ipynb #dd810ba8
+# %% ../../nbs/data/09_folders.ipynb #b4c263b3
 def class_rows(
     c,    # Contents of the data set
     dirs, # Dict photo -> folders, of `levels`
@@ -106,7 +106,7 @@ def class_rows(
     if not all(o['split'] for o in rows): rows = [o | dict(split='') for o in rows]
     return rows, {'photo beside the folders of the classes': beside}
 
-# %% ../../nbs/data/09_folders.ipynb #787701b8
+# %% ../../nbs/data/09_folders.ipynb #96b0b63f
 def pool(
     t, # Table with cls, or label where it is known, and split
 ):     # The table: with its split if one can learn and test with it, else without; why it is pooled, or ''
@@ -123,7 +123,7 @@ def pool(
         if one or not common: why = why or f'{s} holds one class only'
     return (t.assign(split='') if why else t), why
 
-# %% ../../nbs/data/09_folders.ipynb #eb80ba98
+# %% ../../nbs/data/09_folders.ipynb #b511e852
 def _no_label(dirs):
     "Photos without a class on their side, and photos outside all sides."
     flat = sorted(p for p, d in dirs.items() if d and side(d[0]) and len(d) < 2)
@@ -140,7 +140,7 @@ def split_rows(
     private = [p for p in outside if p.lower().startswith(('test_private', 'test-private'))]
     rest = [p for p in outside if p not in set(private)]
     if rest and sides == {'test'}: raise UserError(
-        f'{c.folder} holds {len(rest)} photos beside test/, such as {rest[0]}: is test a class? '
+        f'{c.folder} holds photos beside test/, such as {rest[0]}: is test a class? '
         'Then rename it; else move the others into train/<class>/.')
     known = set(dirs) - set(flat) - set(outside)
     left = {'photo without a label': flat + private, 'photo outside train, valid and test': rest}

@@ -6,7 +6,7 @@
 __all__ = ['only_masks', 'mask_rows', 'is_real_iad', 'real_iad_rows', 'is_real_iad_list', 'real_iad_list', 'is_visa', 'visa_rows',
            'is_elpv', 'elpv_rows']
 
-# %% ../../nbs/data/09_known.ipynb #c7d0a0ef
+# %% ../../nbs/data/09_known.ipynb #5333c924
 import re
 from pathlib import Path, PurePosixPath
 import pandas as pd
@@ -17,7 +17,7 @@ from .folders import raw_row, raw_table
 from .masks import read_mask
 from .manifest import ROW_COLUMNS, side
 
-# %% ../../nbs/data/09_known.ipynb #78921f00
+# %% ../../nbs/data/09_known.ipynb #6b8d7343
 def only_masks(
     c,    # Contents of the data set
     dirs, # Dict photo -> folders, of `levels`
@@ -46,7 +46,7 @@ def mask_rows(
 
 def _mask_files(path): return sorted(path.iterdir()) if path.is_dir() else [path]
 
-# %% ../../nbs/data/09_known.ipynb #a4c13325
+# %% ../../nbs/data/09_known.ipynb #0682c9c3
 def is_real_iad(
     dirs, # Dict photo -> folders, of `levels`
 )->bool:
@@ -67,7 +67,7 @@ def real_iad_rows(
         rows.append(raw_row(c, p, **known, group='/'.join(d)))
     return rows
 
-# %% ../../nbs/data/09_known.ipynb #b3058522
+# %% ../../nbs/data/09_known.ipynb #0f276aa5
 def is_real_iad_list(
     content, # What a JSON file holds
 )->bool:
@@ -94,7 +94,7 @@ def real_iad_list(
             mask_path=mask, group=str(PurePosixPath(e['image_path']).parent)))
     return raw_table(rows)
 
-# %% ../../nbs/data/09_known.ipynb #6a47fdce
+# %% ../../nbs/data/09_known.ipynb #d8d1276d
 def is_visa(
     dirs, # Dict photo -> folders, of `levels`
     c,    # Contents of the data set
@@ -120,7 +120,7 @@ def visa_rows(
         rows.append(raw_row(c, p, **known))
     return rows
 
-# %% ../../nbs/data/09_known.ipynb #8d58d7ec
+# %% ../../nbs/data/09_known.ipynb #43ade293
 def is_elpv(
     file, # A file labels.csv
 )->bool:

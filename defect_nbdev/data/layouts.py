@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Found', 'find_layout']
 
-# %% ../../nbs/data/09_layouts.ipynb #5651f043
+# %% ../../nbs/data/09_layouts.ipynb #9f61a711
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import islice
@@ -23,7 +23,7 @@ from .sources import Passed
 from .voc_cvat import cvat_rows, read_xml, voc_rows
 from .yolo import class_names, name_files, text_of, yolo_line, yolo_rows
 
-# %% ../../nbs/data/09_layouts.ipynb #49d6a980
+# %% ../../nbs/data/09_layouts.ipynb #e714284a
 @dataclass
 class Found:
     "A data set as it was found."
@@ -46,7 +46,7 @@ def _found(name, rows, c, left=(), files=()):
     for reason, names in left.items(): passed.add(reason if len(names) == 1 else reason.replace('photo', 'photos'), *names)
     return Found(name, t, take_back(c.passed, files) + passed)
 
-# %% ../../nbs/data/09_layouts.ipynb #6b54d1af
+# %% ../../nbs/data/09_layouts.ipynb #0472b57b
 _TABLES = '.csv', '.tsv', '.txt', '.xlsx', '.xlsm'
 _ARCHIVES = '.zip', '.tar', '.gz', '.tgz', '.7z', '.rar', '.xz', '.bz2'
 
@@ -74,7 +74,7 @@ def _file_layout(p):
     if ending in _ARCHIVES: raise UserError(f'{p} is an archive: unpack it, and give the folder.')
     raise UserError(f'{p} is one file: training needs a folder, a CSV manifest, an Excel table, or the file of COCO or CVAT.')
 
-# %% ../../nbs/data/09_layouts.ipynb #ddf7fab5
+# %% ../../nbs/data/09_layouts.ipynb #c55fbbc8
 def _visible(folder, *patterns):
     "Files that fit a pattern, without hidden ones, sorted."
     found = {f for p in patterns for f in folder.glob(p) if f.is_file()}
@@ -99,7 +99,7 @@ def _xml_files(folder):
             if 'attack' in str(e): raise
     return kinds['annotation'], kinds['annotations']
 
-# %% ../../nbs/data/09_layouts.ipynb #31b758d6
+# %% ../../nbs/data/09_layouts.ipynb #7519da9a
 def _is_yolo(c):
     "Does a file beside a photo hold a line of YOLO, or is there a list of classes and files?"
     texts = (text_of(c.folder/p) for p in c.photos)
@@ -126,7 +126,7 @@ def _annotations(c):
         found.append(('YOLO', lambda: yolo_rows(c.folder, paths), texts))
     return found
 
-# %% ../../nbs/data/09_layouts.ipynb #7fb0dd70
+# %% ../../nbs/data/09_layouts.ipynb #bf2e615f
 def _annotated(c, dirs):
     "The layout of an annotation program, or None."
     kinds = _annotations(c)
@@ -152,7 +152,7 @@ def _ask_for_good(t, c, name):
         raise UserError(f'{c.folder}: all {len(t)} photos in the {name} annotations have a box, and {len(rest)} photos are '
                         f'not annotated, first {rest[0]}: if they are good, list them {_LISTED[name]}.')
 
-# %% ../../nbs/data/09_layouts.ipynb #43e63d03
+# %% ../../nbs/data/09_layouts.ipynb #179a75b7
 def _tables(folder):
     "The tables of photos in a folder, with their rows and what to say; and errors of those that are none."
     good, bad = [], []
@@ -180,7 +180,7 @@ def _tabled(c):
     name = f'{" and ".join(f.name for f, _, _ in good)}{f" ({said})" if said else ""}'
     return _found(name, pd.concat(rows, ignore_index=True), c, files=[f for f, _, _ in good])
 
-# %% ../../nbs/data/09_layouts.ipynb #5606f92a
+# %% ../../nbs/data/09_layouts.ipynb #7ee18a46
 def _split_name(dirs, c):
     "What the folders train, valid and test are called when they come from a known data set."
     classes = {d[1] for d in dirs.values() if len(d) > 1 and side(d[0])}
@@ -205,7 +205,7 @@ def _by_folders(c, dirs):
     rows, left = class_rows(c, dirs)
     return _found('one folder for each class', rows, c, left)
 
-# %% ../../nbs/data/09_layouts.ipynb #ade72c80
+# %% ../../nbs/data/09_layouts.ipynb #d13680e4
 def _folder_layout(folder):
     if is_elpv(folder/'labels.csv'): return Found('ELPV', *elpv_rows(folder))
     c = contents(folder)

@@ -5,20 +5,20 @@
 # %% auto #0
 __all__ = ['ROW_COLUMNS', 'read_table', 'name_columns', 'Files', 'best_files', 'side', 'manifest_rows']
 
-# %% ../../nbs/data/07_manifest.ipynb #3bdd2155
+# %% ../../nbs/data/07_manifest.ipynb #1992ccc5
 import csv
 import io
 import os
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path, PurePosixPath
 import pandas as pd
 from ..core.errors import UserError, need
 from .images import is_image
-from .pairs import masks_among
+from .pairs import few_values, mask_folder, masks_among
 
-# %% ../../nbs/data/07_manifest.ipynb #58d914f1
+# %% ../../nbs/data/07_manifest.ipynb #b01dad8f
 def _text(data):
     "The text of a file, and the encoding if it is an unusual one."
     if data.startswith((b'\xff\xfe', b'\xfe\xff')): return data.decode('utf-16', 'replace'), 'UTF-16'
@@ -31,7 +31,7 @@ def _separator(line):
     counts = {s: len(next(csv.reader([line], delimiter=s), [])) for s in ',;\t|'}
     return max(counts, key=counts.get)
 
-# %% ../../nbs/data/07_manifest.ipynb #98101835
+# %% ../../nbs/data/07_manifest.ipynb #37cca48a
 def _lines(text):
     "Pairs of a line's number and its fields; the first is the header. Empty lines are left out."
     sep = re.match(r'sep=(.)\r?\n', text)
@@ -52,7 +52,7 @@ def _csv_table(file):
         raise UserError(f'{file} is not a readable CSV file (it is empty): its first line must name path and label.')
     return lines, encoding
 
-# %% ../../nbs/data/07_manifest.ipynb #5da592e4
+# %% ../../nbs/data/07_manifest.ipynb #b3582606
 def _excel_table(file):
     need('openpyxl', 'excel')
     try: sheets = pd.read_excel(file, sheet_name=None, header=None, dtype=str, keep_default_na=False)
@@ -64,7 +64,7 @@ def _excel_table(file):
     rows = [[str(v).strip() for v in r] for r in next(iter(full.values())).values.tolist()]
     return [(n, r) for n, r in enumerate(rows, 1) if any(r)], ''
 
-# %% ../../nbs/data/07_manifest.ipynb #d0e0936f
+# %% ../../nbs/data/07_manifest.ipynb #dda7355f
 def _has_image(fields): return [i for i, f in enumerate(fields) if is_image(f.replace('\\', '/')) or is_image(f.split('#')[0])]
 
 def _header(lines, file):
@@ -83,7 +83,7 @@ def _check_widths(rows, names, file):
             raise UserError(f'{file}, line {n} has {len(fields)} fields, but the header has {len(names)}: '
                             'put a field that holds the separator in quotes.')
 
-# %% ../../nbs/data/07_manifest.ipynb #20ce40bf
+# %% ../../nbs/data/07_manifest.ipynb #35af2b22
 def read_table(
     file,   # CSV file (also .tsv, .txt) or Excel file (.xlsx)
 )->tuple:   # DataFrame of str with a column `line`; the encoding if it is an unusual one
@@ -101,7 +101,7 @@ def read_table(
     t['line'] = [str(n) for n, _ in rows]
     return t, encoding
 
-# %% ../../nbs/data/07_manifest.ipynb #b73cf5e1
+# %% ../../nbs/data/07_manifest.ipynb #40c6d9a6
 _NAMES = dict(
     path='''path file filename filepath fname image img imagepath imgpath imagefile imgfile imagename imgname imageid
         imgid photo picture name id datei dateiname bild bildname pfad''',
@@ -112,7 +112,7 @@ _NAMES = dict(
     group='group groupid', defect='defect defecttype defectclass', boxes='boxes')
 _NAMES = {k: set(v.split()) for k, v in _NAMES.items()}
 
-def _plain(name): return re.sub(r'[^a-z0-9]', '', str(name).lower())
+def _plain(name): return re.sub(r'[\W_]', '', str(name).lower())
 
 def _candidates(t, what):
     "Columns that may hold `what`; only the one of that very name if there is one."
@@ -120,7 +120,7 @@ def _candidates(t, what):
     exact = [c for c in names if _plain(c) == _plain(what)]
     return exact[:1] or [c for c in names if _plain(c) in _NAMES[what]]
 
-# %% ../../nbs/data/07_manifest.ipynb #7ffea5a0
+# %% ../../nbs/data/07_manifest.ipynb #89732a10
 def _path_column(t):
     "The column that names the photos, or None. Of several the one whose values end like images."
     found = _candidates(t, 'path')
@@ -133,7 +133,7 @@ def _flags(t, c): return {v.lower() for v in t[c]} <= {'0', '1', '0.0', '1.0', '
 
 def _one_hot(t): return [c for c in t.columns if c != 'line' and _flags(t, c) and any(t[c])]
 
-# %% ../../nbs/data/07_manifest.ipynb #1318b743
+# %% ../../nbs/data/07_manifest.ipynb #b72b54a1
 def _ask(t, file, what, found):
     columns = ', '.join(c for c in t.columns if c != 'line')
     hot = _one_hot(t)
@@ -163,7 +163,7 @@ def name_columns(
         if len(rest) == 1: found[what] = rest[0]
     return found
 
-# %% ../../nbs/data/07_manifest.ipynb #1ec9cff5
+# %% ../../nbs/data/07_manifest.ipynb #2244a12a
 _FLAGS = dict(anomaly='''defect defective isdefect isdefective hasdefect anomaly isanomaly anomalous isanomalous faulty isfaulty
     bad isbad damaged isdamaged nok isnok ng isng''', good='good isgood ok isok normal isnormal intact passed')
 _FLAGS = {name: word for word, names in _FLAGS.items() for name in names.split()}
@@ -176,7 +176,7 @@ def _flag_classes(values, word):
     other = dict(good='anomaly', anomaly='good')[word]
     return [v and (word if v.lower() in ('1', '1.0', 'true', 'yes') else other) for v in values]
 
-# %% ../../nbs/data/07_manifest.ipynb #d9ae5915
+# %% ../../nbs/data/07_manifest.ipynb #06814ddb
 _BESIDE = 'images', 'image', 'imgs', 'img', 'photos', 'pictures', 'data', 'train_images', 'JPEGImages'
 
 def _starts(file):
@@ -185,13 +185,13 @@ def _starts(file):
     beside = [home/n for n in (*_BESIDE, Path(file).stem, 'train')] if home.is_dir() else []
     return [home, *(d for d in beside if d.is_dir()), home.parent, home.parent/'images']
 
-# %% ../../nbs/data/07_manifest.ipynb #8a00c785
+# %% ../../nbs/data/07_manifest.ipynb #f3e81fbe
 class Files:
     "Finds files by names that may differ from the true ones in ending, upper and lower case, or slashes."
     def __init__(self,
         start,  # Folder that relative paths start at
     ):
-        self.start, self.seen, self.said = Path(start), {}, Counter()
+        self.start, self.seen, self.said, self.several = Path(start), {}, Counter(), {}
 
     def names(self,
         folder, # Folder to list
@@ -211,7 +211,7 @@ class Files:
 
 def _same(name): return unicodedata.normalize('NFC', name).lower()
 
-# %% ../../nbs/data/07_manifest.ipynb #7980156d
+# %% ../../nbs/data/07_manifest.ipynb #98647028
 from fastcore.basics import patch
 
 @patch
@@ -233,12 +233,13 @@ def _alike(self:Files, name):
     "A file whose name differs in case or has an ending that `name` lacks, if there is one only."
     folder, base = (self.start/name).parent, PurePosixPath(name).name
     found = sorted(set(self.names(folder).get(_same(base), [])))
+    if len(found) > 1: self.several[name] = found
     if len(found) != 1: return ''
     alike = _same(found[0]) == _same(base)
     self.said['names differ in upper and lower case' if alike else 'endings added to the names'] += 1
     return str(folder/found[0])
 
-# %% ../../nbs/data/07_manifest.ipynb #84cd6e75
+# %% ../../nbs/data/07_manifest.ipynb #e0f2c82e
 def best_files(
     names,  # Paths as they are written
     starts, # Folders that they may start at
@@ -249,29 +250,31 @@ def best_files(
     best, most = None, -1
     for start in starts:
         files = Files(start)
-        n = sum(bool(files.find(p)) for p in some)
+        n = sum(bool(files.find(p)) for p in some) + len(files.several)
         if n > most: best, most = start, n
     return Files(best)
 
-# %% ../../nbs/data/07_manifest.ipynb #a10cf19d
+# %% ../../nbs/data/07_manifest.ipynb #81516ec2
 def _where(lines):
     "A few line numbers as text."
     some = ', '.join(list(lines)[:5]) + (', ...' if len(lines) > 5 else '')
     return f'line{"s"[:len(lines) > 1]} {some}'
 
-def _gone(t, column, file, start, encoding):
+def _gone(t, column, file, files, encoding):
     "Refuse files that do not exist."
     gone = t[(t[f'{column} as written'] != '') & (t[column] == '')]
     if gone.empty: return
     first, where = gone.iloc[0][f'{column} as written'], _where(gone.line)
-    remedy = f'relative paths start at {start}/.'
+    if several := files.several.get(first.replace('\\', '/')):
+        raise UserError(f'{file} names {first} ({where}), which may be {" or ".join(several)}: write the whole name.')
+    remedy = f'relative paths start at {files.start}/.'
     if re.match(r'[A-Za-z]:[\\/]|\\\\', first):
         remedy = 'these are Windows paths: write paths relative to the table, such as images/a.png.'
     elif '\\' in first: remedy = f'its backslashes are read as /, and {remedy}'
     elif encoding: remedy = f'the table is read as {encoding}; if names look wrong, save it as CSV UTF-8; {remedy}'
     raise UserError(f'{file} names {len(gone)} files that do not exist, first {first} ({where}): {remedy}')
 
-# %% ../../nbs/data/07_manifest.ipynb #cfa756de
+# %% ../../nbs/data/07_manifest.ipynb #e0d59362
 _SIDES = dict(train='train training', valid='valid val validation dev', test='test testing testpublic')
 _SIDE_OF = {name: side for side, names in _SIDES.items() for name in names.split()}
 
@@ -298,13 +301,35 @@ def _refuse(t, file):
     for p in same[same.duplicated()][:1]:
         raise UserError(f'{file} names {p} twice ({_where(t.line[same == p])}): keep one line.')
 
-# %% ../../nbs/data/07_manifest.ipynb #ca61c4b1
+# %% ../../nbs/data/07_manifest.ipynb #c23bdd08
+def _refuse_masks(t, file):
+    "Refuse rows that are the mask of another row."
+    folders = defaultdict(list)
+    for p in t.path: folders[os.path.dirname(p)].append(os.path.basename(p))
+    masks = {os.path.join(d, n) for d, names in folders.items()
+             for n in (names if mask_folder(os.path.basename(d)) else masks_among(names))}
+    masks |= set(t.mask_path) - {''}
+    for p, line in zip(t.path, t.line):
+        if p in masks and few_values(p):
+            raise UserError(f'{file}, line {line} names {p}, which is a mask: take the line out, '
+                            'or name the mask in a column mask_path of its photo.')
+
+def _refuse_categories(raw, file):
+    "Refuse a table of several products, as VisA has it."
+    column = next((c for c in raw if _plain(c) == 'object'), None)
+    names = sorted(set(raw[column])) if column else []
+    if len(names) > 1:
+        raise UserError(f'{file} names several categories in its column {column} ({", ".join(names[:5])}): '
+                        'give the folder of one of them, or a table of one.')
+
+# %% ../../nbs/data/07_manifest.ipynb #bd02a779
 def manifest_rows(
     file, # CSV or Excel file
 )->tuple: # DataFrame with path, cls, label, defect, mask_path, split, group, boxes and line; what to say, in words
     "The rows of a table of photos. Labels stay as they are written, in `cls`."
     raw, encoding = read_table(file)
     columns = name_columns(raw, file)
+    _refuse_categories(raw, file)
     flag = _flag_word(raw, columns['label'])
     cls = _flag_classes(raw[columns['label']], flag) if flag else raw[columns['label']]
     t = pd.DataFrame({'line': raw.line, 'label': '', 'cls': cls}, dtype=object)
@@ -313,15 +338,16 @@ def manifest_rows(
     for c in ('path', 'mask_path'):
         t[f'{c} as written'] = t[c]
         t[c] = [files.find(p) for p in t[c]]
-    _refuse_all(t, file, files.start, encoding)
+    _refuse_all(t, file, files, encoding)
     t['split'] = _split(t.split, t.line, file)
     return t[ROW_COLUMNS + ['line']], _said(columns, files, encoding, flag)
 
 ROW_COLUMNS = ['path', 'cls', 'label', 'defect', 'mask_path', 'split', 'group', 'boxes']
 
-def _refuse_all(t, file, start, encoding):
-    for c in ('path', 'mask_path'): _gone(t, c, file, start, encoding)
+def _refuse_all(t, file, files, encoding):
+    for c in ('path', 'mask_path'): _gone(t, c, file, files, encoding)
     _refuse(t, file)
+    _refuse_masks(t, file)
 
 def _said(columns, files, encoding, flag):
     "What was understood that is not plain, as one line or ''."

@@ -5,15 +5,15 @@
 # %% auto #0
 __all__ = ['read_xml', 'voc_rows', 'cvat_rows']
 
-# %% ../../nbs/data/08_voc_cvat.ipynb #bce59380
+# %% ../../nbs/data/08_voc_cvat.ipynb #8b948664
 import xml.etree.ElementTree as ET
 from collections import defaultdict
 from pathlib import Path
 from ..core.errors import UserError
-from .annotations import annotated_row, annotated_table
-from .manifest import best_files, side
+from .annotations import annotated_row, annotated_table, found_files
+from .manifest import side
 
-# %% ../../nbs/data/08_voc_cvat.ipynb #e201af4f
+# %% ../../nbs/data/08_voc_cvat.ipynb #7563bbbe
 def read_xml(
     file, # An XML file
 )->ET.Element:
@@ -27,7 +27,7 @@ def read_xml(
     except (ET.ParseError, ValueError, LookupError) as e:
         raise UserError(f'{file} is not a readable XML file ({e}): export it again.') from e
 
-# %% ../../nbs/data/08_voc_cvat.ipynb #966dc3ee
+# %% ../../nbs/data/08_voc_cvat.ipynb #94e23a96
 def _number(e, tag):
     return float(e.findtext(tag).strip())
 
@@ -45,7 +45,7 @@ def _voc_size(root):
     size = None if s is None else (int(_number(s, 'width')), int(_number(s, 'height')))
     return size if size and all(size) else None
 
-# %% ../../nbs/data/08_voc_cvat.ipynb #66500c43
+# %% ../../nbs/data/08_voc_cvat.ipynb #fd785f07
 def _voc_photo(file, root, by_name):
     "The photo that belongs to an XML file; of several with its name the nearest."
     names = (root.findtext('filename') or '').replace('\\', '/').split('/')[-1].lower(), Path(file).stem.lower()
@@ -72,7 +72,7 @@ def voc_rows(
             raise UserError(f'{f} is no valid Pascal VOC file ({e}): export it again.') from e
     return annotated_table(rows, Path(files[0]).parent)
 
-# %% ../../nbs/data/08_voc_cvat.ipynb #6b6bd84e
+# %% ../../nbs/data/08_voc_cvat.ipynb #277f3dbf
 def _points(shape):
     "The box around the points of an outline."
     xy = [tuple(map(float, p.split(','))) for p in shape.get('points').split(';')]
@@ -96,7 +96,7 @@ def _cvat_row(image, path):
     size = tuple(int(image.get(k) or 0) for k in ('width', 'height'))
     return annotated_row(path, found, size if all(size) else None, side(image.get('subset') or ''))
 
-# %% ../../nbs/data/08_voc_cvat.ipynb #bf10503c
+# %% ../../nbs/data/08_voc_cvat.ipynb #2593cc4b
 def cvat_rows(
     file,  # CVAT's annotations.xml
 ):         # DataFrame of rows with label, defect and boxes
@@ -104,11 +104,10 @@ def cvat_rows(
     images = list(read_xml(file).iter('image'))
     home = Path(file).parent
     starts = [d for d in (home, home/'images', home.parent/'images', home.parent) if d.is_dir()]
-    files = best_files([i.get('name') or '' for i in images], starts)
-    paths = [files.find(i.get('name') or '') for i in images]
+    paths, start = found_files([i.get('name') or '' for i in images], starts)
     gone = [i.get('name') for i, p in zip(images, paths) if not p]
     if gone: raise UserError(f'{file} names {len(gone)} photos that do not exist, first {gone[0]}: '
-                             f'they are looked for in {files.start}/; export them with the annotations.')
+                             f'they are looked for in {start}/; export them with the annotations.')
     try: rows = [_cvat_row(i, p) for i, p in zip(images, paths)]
     except (AttributeError, ValueError, TypeError) as e:
         raise UserError(f'{file} is no valid CVAT file ({e}): export it again.') from e

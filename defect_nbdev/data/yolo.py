@@ -5,14 +5,15 @@
 # %% auto #0
 __all__ = ['name_files', 'class_names', 'yolo_line', 'text_of', 'yolo_rows']
 
-# %% ../../nbs/data/08_yolo.ipynb #e2bf083a
+# %% ../../nbs/data/08_yolo.ipynb #4a064dfb
+import math
 from pathlib import Path
 import yaml
 from ..core.errors import UserError
 from .annotations import photo_sizes, annotated_row, annotated_table
 from .manifest import side
 
-# %% ../../nbs/data/08_yolo.ipynb #860b39cb
+# %% ../../nbs/data/08_yolo.ipynb #937ac01c
 def _listed(file):
     "Names in data.yaml: a list, or a dict by number."
     try: names = (yaml.safe_load(Path(file).read_bytes()) or {}).get('names')
@@ -40,7 +41,7 @@ def class_names(
     lines = files[0].read_text(encoding='utf-8-sig', errors='replace').splitlines()
     return dict(enumerate(l.strip() for l in lines if l.strip()))
 
-# %% ../../nbs/data/08_yolo.ipynb #78718a65
+# %% ../../nbs/data/08_yolo.ipynb #a7abb8dd
 def yolo_line(
     text,  # A line of a text file
     names, # Dict number -> name of the class
@@ -48,6 +49,7 @@ def yolo_line(
     "Read one line; a ValueError if it is none of YOLO."
     fields = text.split()
     values = [float(v) for v in fields[1:]]
+    if not all(map(math.isfinite, values)): raise ValueError('not finite')
     category = names.get(int(fields[0]), f'class {fields[0]}')
     if len(values) >= 6 and len(values) % 2 == 0:
         box = min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])
@@ -58,7 +60,7 @@ def yolo_line(
     if min(box) < -.5 or max(box) > 1.5: raise ValueError('numbers are no shares of the photo in 0..1')
     return category, box
 
-# %% ../../nbs/data/08_yolo.ipynb #38051352
+# %% ../../nbs/data/08_yolo.ipynb #e513eb68
 def _boxes(file, names):
     "Pairs of a category and its box in shares of the photo."
     found = []
@@ -83,7 +85,7 @@ def text_of(
     places.append(photo.parent/'labels'/f'{photo.stem}.txt')
     return next((p for p in places if p.is_file()), None)
 
-# %% ../../nbs/data/08_yolo.ipynb #ff8c0741
+# %% ../../nbs/data/08_yolo.ipynb #0176d310
 def _row(photo, file, names, folder):
     found = _boxes(file, names)
     w, h = photo_sizes(photo)[1] if found else (0, 0)

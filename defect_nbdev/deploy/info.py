@@ -11,7 +11,8 @@ import shutil
 from pathlib import Path
 from ..core.errors import UserError
 from ..core.files import new_folder, page_of, sha256, to_json
-from ..data.images import Pixels, find_images, read_image
+from ..data.images import Pixels, read_image
+from ..data.sources import Sources
 from .schema import read_model_json
 
 # %% ../../nbs/deploy/02_info.ipynb #733dbd57
@@ -88,5 +89,6 @@ def examples_of(
     path, # Folder of a run, or a bundle
 )->list:  # Paths, 12 at most
     "The photos that came with a model."
-    found = map(Path, find_images(bundle_of(path)/EXAMPLES))
+    folder = bundle_of(path)/EXAMPLES
+    found = map(Path, Sources(folder) if folder.is_dir() else [])
     return [f for f in found if _is_example(f)][:12]

@@ -6,6 +6,9 @@
 __all__ = ['Inspector', 'list_images']
 
 # %% ../../nbs/deploy/08_inspector.ipynb #774e72f0
+import glob
+import os
+import sys
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,9 +18,11 @@ import numpy as np
 from fastcore.basics import patch
 from PIL import Image
 from ..core.errors import UserError
+from ..core.files import page_of
+from ..core.place import is_url
 from ..core.progress import progress_bar
-from ..data.images import read_image, squish, to_array
-from ..data.sources import Sources
+from ..data.images import is_image, read_image, squish, to_array
+from ..data.sources import Sources, no_photos
 from ..metrics.thresholds import by_hand
 from .info import load_info, pixels_of
 from .engines import auto_engine, check_backend, load_engine
@@ -185,19 +190,24 @@ def list_images(
     source, # Path, folder, glob, URL (s3://...), @list.txt with one of these a line, or a list of these
 )->list:    # Paths, sorted within each folder
     "All photos of a source; at least one."
-    found = list(Sources(source))
-    if not found: raise UserError(f'{source} holds no images: check the path.')
-    return found
+    found = Sources(source)
+    paths = list(found)
+    if not paths: raise no_photos(source, found.passed)
+    if found.passed: print(found.passed, file=sys.stderr)
+    return paths
 
 # %% ../../nbs/deploy/08_inspector.ipynb #979a1316
 def _is_one(source):
-    "One photo, and not a folder or a list?"
+    "One photo, and not a folder, a glob or a list?"
     if isinstance(source, (Image.Image, np.ndarray)): return True
-    return isinstance(source, (str, Path)) and not Path(source).is_dir()
+    if not isinstance(source, (str, Path)) or os.path.isdir(source): return False
+    s = str(source)
+    if is_url(s): return is_image(s)
+    return os.path.lexists(page_of(s)[0]) or not (s.startswith('@') or glob.has_magic(s))
 
 @patch
 def predict(self:Inspector,
-    source,        # Path, PIL image or array of one photo; a folder; or a list of paths, images and arrays
+    source,        # Path, PIL image or array of one photo; a folder, glob, @list.txt or URL; or a list of paths, images and arrays
     progress=True, # Show a progress bar for many?
 ):                 # A Verdict for one photo, else a list
     "Inspect one photo or many; one photo that can't be read is an error, among many it is a verdict."

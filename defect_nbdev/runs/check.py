@@ -9,7 +9,6 @@ __all__ = ['check_run']
 from pathlib import Path
 from ..core.files import new_file, to_json
 from ..data.images import Pixels, read_image
-from ..data.pixels import with_pixels
 from ..data.samples import samples
 from ..data.loaders import show_mean
 from ..data.check import check, check_text
@@ -40,11 +39,12 @@ def check_run(
     source,   # Folder, .csv manifest, the word elpv, or a samples table
     out=None, # Folder for check.json and check.html; None: nothing is written
     bar=True, # Show progress?
-    **kwargs, # To samples: good, group
-)->dict:      # As from `check`
+    **kwargs, # To samples: good, group, skip, pixels
+)->dict:      # As from `check`; said: how the source was read
     "Check labelled photos and show what was found."
-    t = with_pixels(samples(source, strict=False, **kwargs))
-    c = check(t, source, bar)
+    said = []
+    t = samples(source, strict=False, say=said.append, **kwargs)
+    c = check(t, source, bar) | dict(said=[line for line in said if not line.startswith('pixels:')])
     if out is None: return c
     unreadable = {p for f in c['findings'] if f['kind'] == 'unreadable' for p in f['files']}
     html = _page(Path(str(source)).name, c, t[~t.path.isin(unreadable)], Pixels.of(t))

@@ -6,6 +6,7 @@
 __all__ = ['evaluate', 'unseen', 'say_engine', 'say_pixels', 'test_run', 'report_run']
 
 # %% ../../nbs/runs/02_test.ipynb #aa16e330
+import sys
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,13 +14,15 @@ import numpy as np, pandas as pd
 from fastprogress.fastprogress import progress_bar
 from ..core.errors import UserError
 from ..core.files import new_file, sha256, to_json
-from ..data.images import Pixels, find_images, is_image
+from ..data.images import Pixels
+from ..data.sources import Sources, no_photos
+from ..data.layouts import find_layout
 from ..data.masks import check_masks
 from ..data.pixels import pixels_text
 from ..data.samples import samples
 from ..explain.show import png
 from ..metrics.verdicts import image_metrics
-from ..deploy.inspector import Inspector, list_images
+from ..deploy.inspector import Inspector
 from ..batch.rows import write_predictions
 from ..report.figures import confusion_figure, contact_sheet
 from ..report.sections import faithfulness_section, report_page
@@ -89,6 +92,14 @@ def say_engine(
     "Which engine was chosen, and why, where it was not named."
     if bar and inspector.why: print(f'engine: {inspector.why}', flush=True)
 
+def _labelled(inspector, source, say, **kwargs):
+    "Labelled photos, read by the range of the model; how they were understood is said."
+    lines = []
+    t = samples(source, strict=False, say=lines.append, pixels=inspector.pixels, **kwargs)
+    for line in lines:
+        if say and not line.startswith('pixels:'): say(line)          # `say_pixels` knows the model's own
+    return t
+
 def say_pixels(
     inspector, # An Inspector
     paths,     # Photos
@@ -97,6 +108,8 @@ def say_pixels(
     "How files of more than 8 bits are read, where there are some."
     text = pixels_text(inspector.pixels or Pixels(), paths) if bar else ''
     if text: print(text, flush=True)
+
+def _say(line): print(line, flush=True)
 
 def test_run(
     bundle,             # A bundle, or the folder of a run
@@ -107,12 +120,13 @@ def test_run(
     include_seen=False, # Also test photos that were trained on?
     bar=True,           # Show progress?
     backend='auto',     # What runs the model, as for `Inspector`
-    **kwargs,           # To samples: good, group
+    **kwargs,           # To samples: good, group, skip
 )->dict:                # image_metrics, with seen: number of photos that were trained on
     "Test a bundle on labelled photos."
     inspector = Inspector(bundle, fail_at, review_at, backend=backend)
     say_engine(inspector, bar)
-    t, n_seen = unseen(inspector, samples(source, strict=False, **kwargs), source, include_seen)
+    t = _labelled(inspector, source, _say if bar else None, **kwargs)
+    t, n_seen = unseen(inspector, t, source, include_seen)
     check_masks(t)
     say_pixels(inspector, t.path, bar)
     with tempfile.TemporaryDirectory() if out is None else nullcontext(out) as folder:
@@ -121,20 +135,29 @@ def test_run(
 
 # %% ../../nbs/runs/02_test.ipynb #fc76190c
 def _plain_photos(source):
-    "Does a folder hold images itself, and none in folders that could be classes?"
-    p = Path(str(source))
-    if not p.is_dir(): return False
-    files, folders = [f for f in p.iterdir() if f.is_file()], [d for d in p.iterdir() if d.is_dir()]
-    return any(map(is_image, files)) and not any(map(find_images, folders))
+    "Does a folder hold photos itself, none in folders that could be classes, and nothing that labels them?"
+    if isinstance(source, pd.DataFrame) or not Path(source).is_dir(): return False
+    found = {Path(p).parent == Path(source) for p in Sources(source)}
+    if found != {True}: return False
+    try: find_layout(source)
+    except UserError: return True
+    return False
+
+def _plain_verdicts(inspector, source, bar):
+    found = Sources(source)
+    paths = list(found)
+    if not paths: raise no_photos(source, found.passed)
+    if bar and found.passed: print(found.passed, file=sys.stderr, flush=True)
+    _say_cost(inspector, len(paths), bar)
+    vs = inspector.stream(paths)
+    return list(progress_bar(vs, total=len(paths), leave=False) if bar else vs)
 
 def _verdicts(inspector, source, include_seen, bar, **kwargs):
     "Verdicts of plain photos, or of labelled ones that the model has not seen."
-    if _plain_photos(source):
-        paths = list_images(source)
-        _say_cost(inspector, len(paths), bar)
-        vs = inspector.stream(paths)
-        return list(progress_bar(vs, total=len(paths), leave=False) if bar else vs)
-    t, n = unseen(inspector, samples(source, strict=False, **kwargs), source, include_seen)
+    if _plain_photos(source): return _plain_verdicts(inspector, source, bar)
+    say = lambda line: print(line, file=sys.stderr, flush=True)
+    t = _labelled(inspector, source, say if bar else None, **kwargs)
+    t, n = unseen(inspector, t, source, include_seen)
     check_masks(t)
     if bar and n and not include_seen: print(f'{n} photos left out: the model was trained on them', flush=True)
     _say_cost(inspector, len(t), bar)
@@ -152,7 +175,7 @@ def report_run(
     name=None,          # Headline; None: from source
     faithful=0,         # So many anomalies for `faithfulness_section`
     backend='auto',     # What runs the model, as for `Inspector`
-    **kwargs,           # To samples: good, group
+    **kwargs,           # To samples: good, group, skip
 )->Path:                # Of the page
     "Inspect photos and write the page."
     if faithful and backend not in ('auto', 'torch'):

@@ -16,7 +16,7 @@ from pathlib import Path
 from ..core.errors import UserError
 from ..core.files import to_json
 from ..core.place import is_url
-from ..data.sources import Sources
+from ..data.sources import Sources, no_photos
 from .rows import EXTRAS
 from .shards import shard_names
 
@@ -36,8 +36,8 @@ def _list_inputs(sources, out):
             h.update(line.encode())
             n += 1
             if not is_url(p) and not os.path.isabs(p): here = os.getcwd()
-        if not n: raise UserError(f'{", ".join(_as_list(sources))} holds no images: check the path.')
-    return dict(photos=n, skipped=found.skipped, inputs_sha256=h.hexdigest(), begun_in=here)
+        if not n: raise no_photos(', '.join(_as_list(sources)), found.passed)
+    return dict(photos=n, skipped=found.skipped, passed=found.passed.to_dict(), inputs_sha256=h.hexdigest(), begun_in=here)
 
 # %% ../../nbs/batch/03_begin.ipynb #a05a3cb8
 def read_inputs(
@@ -57,7 +57,7 @@ def read_inputs(
 # %% ../../nbs/batch/03_begin.ipynb #b762286b
 def _settings_hash(info):
     "Hash of all that turns a network's output into a verdict."
-    judging = {k: info.get(k) for k in ('net', 'size', 'temperature', 'boxes', 'heat_scale', 'explainer')}
+    judging = {k: info.get(k) for k in ('net', 'size', 'temperature', 'box_rule', 'heat_scale', 'explainer', 'pixels')}
     return hashlib.sha256(to_json(judging).encode()).hexdigest()
 
 def run_settings(

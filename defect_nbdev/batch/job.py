@@ -148,7 +148,7 @@ def inspect_run(
     rows=500,     # A part is written after so many photos
     seconds=20.,  # Or after so many seconds
     bar=True,     # Show progress?
-)->dict:          # manifest.json: seen, done, failed, skipped, verdicts, thresholds, hashes of model and list, versions
+)->dict:          # manifest.json: seen, done, failed, skipped (a number), passed (by reason), verdicts, thresholds, hashes of model and list, versions
     "Inspect any number of photos; a photo that cannot be read becomes a row with its reason."
     check_extras(extras)
     out, start = Place(out), time.monotonic()

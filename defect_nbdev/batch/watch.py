@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from ..core.errors import UserError
 from ..core.files import new_file
 from ..core.place import Place, is_url
-from ..data.sources import Sources
+from ..data.sources import Passed, Sources
 from .rows import append_csv, verdict_row, write_csv
 from .begin import locked
 from .job import stopped_gently
@@ -106,6 +106,7 @@ class Watch:
         self.move, self.settle, self.say = move, settle, say
         self.waiting = {}    # path -> (key, when it was first seen): may still grow
         self.done = {}       # path -> key: inspected, and still in the inbox
+        self.passed = Passed()   # What the last look passed over
 
 # %% ../../nbs/batch/06_watch.ipynb #ebcde16c
 @patch
@@ -177,11 +178,13 @@ def _is_complete(self:Watch, p, key, now):
 def _complete(self:Watch):
     "Photos that are complete and have no verdict: (path, key)."
     found, there, now = [], set(), time.monotonic()
-    for p in Sources(self.inbox, leave=[self.out]):
+    here = Sources(self.inbox, leave=[self.out])
+    for p in here:
         try: key = key_of(p)
         except OSError: continue                        # it has disappeared again
         there.add(p)
         if self._is_complete(p, key, now): found.append((p, key))
+    self.passed = here.passed
     self.waiting = {p: v for p, v in self.waiting.items() if p in there}
     self.done = {p: v for p, v in self.done.items() if p in there}
     return found

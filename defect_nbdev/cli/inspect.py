@@ -35,6 +35,10 @@ def _say_engine(inspector):
     "Which engine was chosen, and why, where it was not named; on stderr, because verdicts are read from stdout."
     if inspector.why: print(f'engine: {inspector.why}', file=sys.stderr, flush=True)
 
+def _say_passed(passed):
+    "What was passed over, if anything was."
+    if passed: print(passed, file=sys.stderr, flush=True)
+
 def _say(inspector, paths, sources):
     "A line for each photo; the exit code."
     n = bad = 0
@@ -45,7 +49,11 @@ def _say(inspector, paths, sources):
             continue
         if n == bad + 1: _say_engine(inspector)            # the first one that could be read
         print(_line(v), flush=True)
-    if not n: raise UserError(f'{", ".join(sources)} holds no images: check the path.')
+    passed = getattr(paths, 'passed', None)
+    if not n:
+        from defect_nbdev.data.sources import no_photos
+        raise no_photos(', '.join(sources), passed)
+    _say_passed(passed)
     return 0 if not bad else 2 if bad == n else 1
 
 # %% ../../nbs/cli/04_inspect.ipynb #590339a3
@@ -72,17 +80,17 @@ def _run(inspector, photos, out, extras, resume, force, engine):
     m = inspect_run(inspector, photos, out, extras, resume, force, engine)
     _say_engine(inspector)
     counts = ', '.join(f'{c} {label}' for label, c in m['verdicts'].items() if c)
-    other = f"; other files, passed over: {m['skipped']}" if m['skipped'] else ''
-    print(f'{counts}{other}   ->  {out}/predictions.csv, coco.json')
+    print(f'{counts}   ->  {out}/predictions.csv, coco.json')
+    from defect_nbdev.data.sources import Passed
+    _say_passed(Passed(m.get('passed')))
     return int(m['failed'] > 0)
 
 def _on_screen(inspector, photos):
     "A run without a folder."
     from defect_nbdev.data.sources import Sources
     paths = Sources(photos)
-    if inspector.info['explainer'] == 'shap':
-        paths = list(paths)                                # the number of photos tells what SHAP will take
-        print(inspector.cost(len(paths)), file=sys.stderr)
+    if inspector.info['explainer'] == 'shap':              # the number of photos tells what SHAP will take
+        print(inspector.cost(sum(1 for _ in paths)), file=sys.stderr)
     return _say(inspector, paths, photos)
 
 # %% ../../nbs/cli/04_inspect.ipynb #1b4abe6b
@@ -154,6 +162,7 @@ def watch(
     with Watch(inspector, inbox, out, move, settle, say) as w:
         _say_engine(inspector)
         n = w.run(once=once)
+        _say_passed(w.passed)
     print(f'{n} photos   ->  {out}/verdicts.csv')
 
 # %% ../../nbs/cli/04_inspect.ipynb #80510d7a

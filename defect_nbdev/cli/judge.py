@@ -7,23 +7,23 @@ __all__ = ['test', 'report', 'compare']
 
 # %% ../../nbs/cli/05_judge.ipynb #9eb588b7
 import sys
-from .words import Arg, count, share
+from .words import NAMES, REGEX, Arg, count, share
 from .inspect import BACKENDS, thresholds_of
 
 # %% ../../nbs/cli/05_judge.ipynb #e57abc96
 _P, _OLD = Arg(share, shown='P'), Arg(share, many='+', hidden=True)
-_NAME, _REGEX = Arg(shown='NAME'), Arg(shown='REGEX')
 
 def test(
     model,                   # folder of a run, or its bundle
-    source,                  # folder with one folder for each class, MVTec AD category, CSV manifest, or the word elpv
+    source,                  # labelled photos, as for train
     out=None,                # folder for predictions.csv, coco.json, figures and report.html; without it none is written
     fail_at:_P=None,         # a part fails from this probability on; without it the model's own
     review_at:_P=None,       # a part passes below this probability, and goes to REVIEW between the two
     include_seen:bool=False, # also photos that the model was trained on
     backend:BACKENDS='auto', # what runs the model, as for predict
-    good:_NAME=None,         # name of the class that means good, where it cannot be guessed
-    group:_REGEX=None,       # photos whose names give the same match stay together in the split
+    good:NAMES=None,         # classes that mean good, where that is not certain
+    skip:NAMES=(),           # classes that are left out; unlabelled: photos without a label
+    group:REGEX=None,       # photos whose names give the same match stay together in the split
     threshold:_OLD=None,     # older spelling of --review-at and --fail-at
 ):
     """figures of a model on labelled photos; photos that it was trained on are left out
@@ -33,7 +33,7 @@ def test(
     from defect_nbdev.metrics.verdicts import metrics_text
     from defect_nbdev.runs.test import test_run
     at = thresholds_of(threshold, fail_at, review_at)
-    m = test_run(model, source, out, **at, include_seen=include_seen, backend=backend, good=good, group=group)
+    m = test_run(model, source, out, **at, include_seen=include_seen, backend=backend, good=good, skip=skip, group=group)
     if m['seen'] and not include_seen: print(f"{m['seen']} photos left out: the model was trained on them")
     print(metrics_text(m))
     if m['unreadable']:
@@ -52,8 +52,9 @@ def report(
     faithful:Arg(count, shown='N')=0, # also ask the network whether it agrees with its heat, for N anomalies (half a minute each)
     include_seen:bool=False, # also photos that the model was trained on
     backend:BACKENDS='auto', # what runs the model, as for predict
-    good:_NAME=None,         # name of the class that means good, where it cannot be guessed
-    group:_REGEX=None,       # photos whose names give the same match stay together in the split
+    good:NAMES=None,         # classes that mean good, where that is not certain
+    skip:NAMES=(),           # classes that are left out; unlabelled: photos without a label
+    group:REGEX=None,       # photos whose names give the same match stay together in the split
     threshold:_OLD=None,     # older spelling of --review-at and --fail-at
 ):
     """one page about photos: verdicts, a slider for thresholds, curves, pictures; opens without a network
@@ -62,7 +63,7 @@ def report(
     defect report runs/mine today/                       without labels: verdicts and pictures"""
     from defect_nbdev.runs.test import report_run
     at = thresholds_of(threshold, fail_at, review_at)
-    page = report_run(model, source, out, **at, include_seen=include_seen, faithful=faithful, backend=backend, good=good, group=group)
+    page = report_run(model, source, out, **at, include_seen=include_seen, faithful=faithful, backend=backend, good=good, skip=skip, group=group)
     print(f'look at it:  {page}')
 
 # %% ../../nbs/cli/05_judge.ipynb #64291280
@@ -71,8 +72,9 @@ def compare(
     new,               # likewise
     source:Arg(many='?', option=False)=None, # labelled photos, as for train; without them the test part of the new run
     json:bool=False,   # print JSON
-    good:_NAME=None,   # name of the class that means good, where it cannot be guessed
-    group:_REGEX=None, # photos whose names give the same match stay together in the split
+    good:NAMES=None,   # classes that mean good, where that is not certain
+    skip:NAMES=(),     # classes that are left out; unlabelled: photos without a label
+    group:REGEX=None, # photos whose names give the same match stay together in the split
 ):
     """what a new model wins and loses against an old one, part by part
 
@@ -80,7 +82,7 @@ def compare(
     defect compare runs/old runs/new photos/"""
     from defect_nbdev.core.files import to_json
     from defect_nbdev.runs.compare import compare_run, compare_text
-    c = compare_run(old, new, source, bar=not json, good=good, group=group)
+    c = compare_run(old, new, source, bar=not json, good=good, skip=skip, group=group)
     if json:
         print(to_json(c))
         return

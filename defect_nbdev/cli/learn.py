@@ -9,17 +9,17 @@ __all__ = ['OWN', 'check', 'train', 'train_groups', 'two_thresholds', 'threshold
 from pathlib import Path
 from ..core.errors import UserError
 from ..train.methods import METHODS
-from .words import Arg, count, gigabytes, positive, share, side, stop_rule, tiling
+from .words import NAMES, RANGE, REGEX, Arg, count, gigabytes, positive, share, side, stop_rule, tiling
 
 # %% ../../nbs/cli/03_learn.ipynb #67f62f92
-_NAME, _REGEX = Arg(shown='NAME'), Arg(shown='REGEX')
-
 def check(
-    source,         # folder with one folder for each class, MVTec AD category, CSV manifest, or the word elpv
+    source,         # folder of photos in any known layout, CSV or Excel table, file of COCO or CVAT, or the word elpv
     out=None,       # folder for check.json and a page check.html with mean images and pairs of near copies
     json:bool=False,# print JSON
-    good:_NAME=None,# name of the class that means good, where it cannot be guessed
-    group:_REGEX=None, # photos whose names give the same match (first parenthesis) stay together in the split
+    good:NAMES=None,# classes that mean good, where that is not certain
+    skip:NAMES=(),  # classes that are left out; unlabelled: photos without a label
+    group:REGEX=None, # photos whose names give the same match (first parenthesis) stay together in the split
+    range:RANGE=None, # values that are black and white in files of more than 8 bits; without it from all photos together
 ):
     """what is wrong with the photos, before anything is trained; exit code 1 if something is
 
@@ -28,7 +28,7 @@ def check(
     from defect_nbdev.core.files import to_json
     from defect_nbdev.data.check import check_text
     from defect_nbdev.runs.check import check_run
-    c = check_run(source, out, bar=not json, good=good, group=group)
+    c = check_run(source, out, bar=not json, good=good, skip=skip, group=group, pixels=range)
     print(to_json(c) if json else check_text(c))
     if out and not json: print(f'\nlook at it:  {out}/check.html')
     return int(len(c['findings']) > 0)
@@ -37,11 +37,13 @@ def check(
 _HOW = {name: m.about for name, m in METHODS.items()}
 
 def train(
-    source,             # folder with one folder for each class, MVTec AD category, CSV manifest, or the word elpv
+    source,             # folder of photos in any known layout, CSV or Excel table, file of COCO or CVAT, or the word elpv
     out=None,           # folder of the run; without it runs/NAME
     force:bool=False,   # replace an older run
-    good:_NAME=None,    # name of the class that means good, where it cannot be guessed
-    group:_REGEX=None,  # photos whose names give the same match (first parenthesis) stay together in the split
+    good:NAMES=None,    # classes that mean good, where that is not certain
+    skip:NAMES=(),      # classes that are left out; unlabelled: photos without a label
+    range:RANGE=None,   # values that are black and white in files of more than 8 bits; without it from all photos together
+    group:REGEX=None,   # photos whose names give the same match (first parenthesis) stay together in the split
     method:_HOW='patch',# how it learns
     folds:count=None,   # only cross-validate, with this many folds: mean and spread, no model
     with_feedback:Arg(many='?', if_bare=True, shown='STORE')=None, # learn from corrections too; without a name those beside the photos
@@ -70,11 +72,12 @@ def train(
     loss:('adacos', 'adacos-fixed', 'arcface', 'cosface', 'sphereface')=None, # those with a margin need the extra metric
     checkpoints:Arg(count, many='+', shown='EPOCH')=None, # keep a model of these epochs too, in RUN/checkpoints
     evals:count=None,   # evaluations for each heatmap by SHAP; without it 500
-    masker:_NAME=None,  # how SHAP hides parts of a photo: blur(32,32), inpaint_telea or inpaint_ns
+    masker:Arg(shown='NAME')=None, # how SHAP hides parts of a photo: blur(32,32), inpaint_telea or inpaint_ns
 ):
     """learn from labelled photos, save the model, test it on parts set aside
 
     defect train photos/ -o runs/mine              folders good/ and bad/ (any names)
+    defect train photos/ --good ok ok_night --skip unsure    which classes are good, and which don't count
     defect train mvtec/pill --method vgg16-gap     the reference recipe
     defect train parts.csv --folds 5               columns path, label
     defect train elpv                              solar cells, from the package elpv-dataset"""
@@ -83,7 +86,7 @@ def train(
     from defect_nbdev.metrics.verdicts import metrics_text
     from defect_nbdev.runs.train import folds_run, folds_text, train_run
     name = Path(source).resolve().stem
-    common = dict(force=force, samples_kw=dict(good=good, group=group), method=method, seed=seed)
+    common = dict(force=force, samples_kw=dict(good=good, skip=skip, group=group, pixels=range), method=method, seed=seed)
     if folds:
         out = out or f'runs/{name}-folds'
         print(folds_text(folds_run(source, out, folds, **common, **how)))

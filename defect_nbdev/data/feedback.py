@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from ..core.errors import UserError
-from ..core.files import sha256
+from ..core.files import page_of, sha256
 from .samples import COLUMNS, LABELS
 from .split import split, together
 
@@ -124,12 +124,13 @@ def with_feedback(
     shas = pd.Series([sha256(p) for p in t.path], index=t.index)
     t = _relabel(t, shas, last)
     new = last[~last.index.isin(shas)]
-    gone = [p for p in new.path if not Path(p).is_file()]
+    gone = [p for p in new.path if not Path(page_of(p)[0]).is_file()]
     if gone:
         raise UserError(f'{len(gone)} photos of the feedback do not exist any more, first {gone[0]}: '
                         'put them back, or train without feedback.')
     if not len(new): return t
     more = pd.DataFrame([_new_row(r) for r in new.itertuples()], columns=t.columns)
+    if 'pixels' in t: more['pixels'] = t.pixels.iloc[0]              # one range holds for the whole table
     return pd.concat([t, more], ignore_index=True)
 
 # %% ../../nbs/data/12_feedback.ipynb #f1c881a0

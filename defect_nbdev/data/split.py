@@ -12,47 +12,62 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from ..core.errors import UserError
-from ..core.files import sha256
+from ..core.files import page_of, sha256
 
 # %% ../../nbs/data/11_split.ipynb #be1c8c51
+def _without_group(t):
+    "Photos that no group is known of; a table by hand may hold None or NaN."
+    return (t.group.isna() | (t.group == '')).values
+
 def together(
     t:pd.DataFrame, # Samples table
 )->np.ndarray:      # int [n]: photos with the same number must stay together
-    "Number the sets of photos that share a group or are exact copies."
+    "Number the sets of photos that share a group, are pages of one file, or are exact copies."
     n = len(t)
     idx = np.arange(n)
     shas = np.array([sha256(p) for p in t.path], object)
     alone = -1 - idx                                    # a number of its own for a photo without a group
-    by_group = np.where(t.group == '', alone, pd.factorize(t.group)[0])
+    by_group = np.where(_without_group(t), alone, pd.factorize(t.group)[0])
     by_bytes = pd.factorize(shas)[0]
-    first = [pd.Series(idx).groupby(key).transform('min').values for key in (by_group, by_bytes)]
-    links = coo_array((np.ones(2*n), (np.tile(idx, 2), np.concatenate(first))), (n, n))
+    by_file = pd.factorize(np.array([page_of(p)[0] for p in t.path], object))[0]
+    first = [pd.Series(idx).groupby(key).transform('min').values for key in (by_group, by_bytes, by_file)]
+    links = coo_array((np.ones(3*n), (np.tile(idx, 3), np.concatenate(first))), (n, n))
     return connected_components(links, directed=False)[1]
 
 # %% ../../nbs/data/11_split.ipynb #25cb075e
 def _contradictions(t, g):
     "Warn of exact copies with different labels."
-    def is_odd(same): return same.label.nunique() > 1 and (same.group == '').all()
+    def is_odd(same): return same.label.nunique() > 1 and _without_group(same).all() and same.path.map(sha256).nunique() == 1
     odd = t.groupby(g).filter(is_odd)
     if len(odd):
         warnings.warn(f'{len(odd)} images are exact copies but labelled both good and anomaly, '
                       f'first {odd.path.iloc[0]}: correct their labels.')
 
 # %% ../../nbs/data/11_split.ipynb #c8e43783
-def _enough(t, g, k):
+def _instead(what, n):
+    "What can be done with n photos of a class, as the end of a sentence."
+    if n < 2: return ''
+    return dict(
+        test=f', or set a larger share aside with --test {1/n:.2g}',
+        valid=f', or ask for --valid {1/n:.2g} or --valid 0',
+        folds=f', or ask for --folds {n}')[what]
+
+def _enough(t, g, k, what='folds'):
+    "Raise an error unless each class has k different photos for `what`: test, valid or folds."
+    need = dict(test='set a part aside for the test', valid='set a part aside to watch the training', folds=f'make {k} folds')
     for label, same in t.assign(g=g).groupby('label'):
         n = same.g.nunique()
-        if n < k:
-            raise UserError(f'Different photos of class {label}: {n}, which are too few to be split {k} ways, '
-                            'as tests and folds need: add photos, or ask for fewer folds.')
+        if n >= k: continue
+        have = f'{n} {label} photo is' if n == 1 else f'{n} {label} photos (copies and group mates count once) are'
+        raise UserError(f'{have} too few to {need[what]}, which takes {k}: add {k - n} more{_instead(what, n)}.')
 
 # %% ../../nbs/data/11_split.ipynb #02c5abd6
-def _folds(t, k, seed):
+def _folds(t, k, seed, what='folds'):
     "Fold number of each photo, int `[n]`."
     from sklearn.model_selection import StratifiedGroupKFold
     g = together(t)
     _contradictions(t, g)
-    _enough(t, g, k)
+    _enough(t, g, k, what)
     rare = t.groupby('defect').path.transform('size') < k
     strata = pd.factorize(t.label.where(rare, t.defect))[0]
     folds = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
@@ -73,7 +88,7 @@ def _with_valid(t, test, valid, seed):
     t = t.reset_index(drop=True).assign(split=np.where(test, 'test', 'train'))
     if valid:
         rest = t[t.split == 'train']
-        fold = _folds(rest.reset_index(drop=True), _ways(valid), seed)
+        fold = _folds(rest.reset_index(drop=True), _ways(valid), seed, 'valid')
         t.loc[rest.index[fold == 0], 'split'] = 'valid'
     return t
 
@@ -121,7 +136,7 @@ def split(
     "Divide into train, valid and test; a split that the table already has is kept."
     t = t.reset_index(drop=True)
     if (t.split == '').all():
-        fold = _folds(t, _ways(test), seed)
+        fold = _folds(t, _ways(test), seed, 'test')
         return _with_valid(t, fold == 0, valid, seed)
     _check_given(t)
     if (t.split == 'valid').any(): return t

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from ..core.errors import UserError, need
 from ..core.files import new_file, new_folder, sha256, to_json
+from ..data.images import Pixels
 from ..models.weights import SHA256, SHIPPED
 from ..models.timm_backbone import TIMM
 from ..explain.box_rule import PLAIN, box_threshold
@@ -69,10 +70,12 @@ def model_info(
 )->dict:    # Content of model.json
     "Everything about a trained model except its weights."
     v, temperature = _validation(fitted)
+    pixels = Pixels.of(fitted.table)
     scale = fitted.heat_scale()
     return dict(
         schema=SCHEMA, classes=['good', 'anomaly'],
         net=fitted.model.config, size=fitted.size, frozen=_frozen(fitted.model),
+        pixels=str(pixels) if pixels else None,
         explainer=fitted.explainer, explain=fitted.explain_kw,
         heat_scale=list(scale) if scale else None, box_rule=dict(fitted.box_rule),
         temperature=temperature, validation=v, thresholds=decide(*_scores(v)),

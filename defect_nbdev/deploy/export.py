@@ -45,7 +45,7 @@ def known_photos(
     "Photos of the training and validation parts."
     source = source or info['data'].get('source')
     if not source: raise UserError('It is not known where the photos of this model are: add --photos FOLDER.')
-    try: t = samples(source, strict=False)
+    try: t = samples(source, strict=False, **info['data'].get('classes', {}))
     except UserError as e:
         raise UserError('The photos of this model are needed to compare and to calibrate, '
                         f'and were not found ({e}): add --photos FOLDER.') from e
@@ -130,7 +130,7 @@ def _reference(path, explainer, layer):
                         'add --explainer cam or another.')
     return i
 
-def _load(i, batch): return stack_images([read_image(p) for p in batch], i.info['size'])
+def _load(i, batch): return stack_images([read_image(p, i.pixels) for p in batch], i.info['size'])
 
 def _compare(i, engine, paths, bar, bs=4):
     "Answers of PyTorch and of an engine to the same photos: p, heat, p, heat."

@@ -6,6 +6,9 @@
 __all__ = ['Inspector', 'list_images']
 
 # %% ../../nbs/deploy/08_inspector.ipynb #774e72f0
+import glob
+import os
+import sys
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,11 +18,13 @@ import numpy as np
 from fastcore.basics import patch
 from PIL import Image
 from ..core.errors import UserError
+from ..core.files import page_of
+from ..core.place import is_url
 from ..core.progress import progress_bar
-from ..data.images import read_image, squish, to_array
-from ..data.sources import Sources
+from ..data.images import is_image, read_image, squish, to_array
+from ..data.sources import Sources, no_photos
 from ..metrics.thresholds import by_hand
-from .info import load_info
+from .info import load_info, pixels_of
 from .engines import auto_engine, check_backend, load_engine
 from .verdict import Verdict
 
@@ -44,6 +49,7 @@ class Inspector:
         **explain,      # Other settings of the explainer than the model's own: for SHAP max_evals, masker
     ):
         self.bs, self.info = bs, _info(model)
+        self.pixels = pixels_of(self.info)
         t = self.info['thresholds']
         if fail_at is None and review_at is None: review_at = t['review_at']
         if fail_at is None: fail_at = t['fail_at']
@@ -103,16 +109,18 @@ class _Photo:
     x: np.ndarray = None      # float32 [3, h, w]
     photo: Image.Image = None # If it came from memory
     error: str = ''
+    outside: float = 0.       # Share of its pixels outside the range of the training photos, 0..1
 
-def _prepare(x, size):
+def _prepare(x, size, pixels=None):
     "A `_Photo` of a path, an image or an array; one that cannot be read never stops the others."
     path = str(x) if isinstance(x, (str, Path)) else ''
-    try: im = read_image(x)
+    try: im = read_image(x, pixels)
     except UserError as e: return _Photo(path, error=str(e))
     except Exception as e:
         name = path or 'the image'
         return _Photo(path, error=f'{name} cannot be read ({type(e).__name__}: {e}): save it again as PNG.')
-    return _Photo(path, im.size[::-1], to_array(squish(im, size)), None if path else im)
+    outside = im.info.get('outside', 0.)
+    return _Photo(path, im.size[::-1], to_array(squish(im, size)), None if path else im, outside=outside)
 
 # %% ../../nbs/deploy/08_inspector.ipynb #1b887f66
 @patch
@@ -130,7 +138,7 @@ def _verdict(self:Inspector, p, prob, heat):
     if not np.isfinite(prob): raise UserError('The network gives NaN: its weights are damaged, train again.')
     return Verdict(
         p.path, self.label(prob), float(prob), self.fail_at, self.review_at, p.size, heat,
-        self.info['heat_scale'], self.info['box_rule'], photo=p.photo)
+        self.info['heat_scale'], self.info['box_rule'], photo=p.photo, pixels=self.pixels)
 
 @patch
 def cost(self:Inspector,
@@ -151,7 +159,7 @@ def _ahead(pool, f, items, n):
 
 # %% ../../nbs/deploy/08_inspector.ipynb #441d2695
 @patch
-def _read(self:Inspector, x): return _prepare(x, self.info['size'])
+def _read(self:Inspector, x): return _prepare(x, self.info['size'], self.pixels)
 
 @patch
 def _whole_way(self:Inspector, x):
@@ -182,19 +190,24 @@ def list_images(
     source, # Path, folder, glob, URL (s3://...), @list.txt with one of these a line, or a list of these
 )->list:    # Paths, sorted within each folder
     "All photos of a source; at least one."
-    found = list(Sources(source))
-    if not found: raise UserError(f'{source} holds no images: check the path.')
-    return found
+    found = Sources(source)
+    paths = list(found)
+    if not paths: raise no_photos(source, found.passed)
+    if found.passed: print(found.passed, file=sys.stderr)
+    return paths
 
 # %% ../../nbs/deploy/08_inspector.ipynb #979a1316
 def _is_one(source):
-    "One photo, and not a folder or a list?"
+    "One photo, and not a folder, a glob or a list?"
     if isinstance(source, (Image.Image, np.ndarray)): return True
-    return isinstance(source, (str, Path)) and not Path(source).is_dir()
+    if not isinstance(source, (str, Path)) or os.path.isdir(source): return False
+    s = str(source)
+    if is_url(s): return is_image(s)
+    return os.path.lexists(page_of(s)[0]) or not (s.startswith('@') or glob.has_magic(s))
 
 @patch
 def predict(self:Inspector,
-    source,        # Path, PIL image or array of one photo; a folder; or a list of paths, images and arrays
+    source,        # Path, PIL image or array of one photo; a folder, glob, @list.txt or URL; or a list of paths, images and arrays
     progress=True, # Show a progress bar for many?
 ):                 # A Verdict for one photo, else a list
     "Inspect one photo or many; one photo that can't be read is an error, among many it is a verdict."
@@ -213,5 +226,5 @@ def judge(self:Inspector,
     "Yield a `Verdict` for each row, in order, with its truth, type of defect and mask."
     for v, row in zip(self.stream(t.path), t.itertuples()):
         v.truth, v.defect = row.label, row.defect
-        v.mask_path = getattr(row, 'mask_path', '')
+        v.mask_path, v.truth_boxes = getattr(row, 'mask_path', ''), getattr(row, 'boxes', '')
         yield v

@@ -62,7 +62,7 @@ MODEL_JSON = {'$schema': 'https://json-schema.org/draft/2020-12/schema'} | _obj(
     explain=_obj(max_evals=_int(1, 10**6), masker=_TEXT),
     heat_scale=_maybe(_PAIR), box_rule=_BOX_RULE, temperature=_num(1e-6, 1e6), weights_sha256=_SHA,
     thresholds=_obj(['fail_at', 'review_at'], fail_at=_P, review_at=_P), validation=_maybe(_VALIDATION),
-    recipe=_obj(), data=_DATA, history=_obj(), versions=_obj(), metrics=_obj(), stopped=_TEXT)
+    pixels=_maybe(dict(type='string', maxLength=200)), recipe=_obj(), data=_DATA, history=_obj(), versions=_obj(), metrics=_obj(), stopped=_TEXT)
 
 # %% ../../nbs/deploy/01_schema.ipynb #ac748099
 def _is_int(checker, o): return isinstance(o, int) and not isinstance(o, bool)

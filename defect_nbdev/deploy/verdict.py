@@ -34,6 +34,8 @@ class Verdict:
     truth: str = ''           # good or anomaly, where it is known
     defect: str = ''          # Type of defect, where it is known
     mask_path: str = ''       # File of the true mask, if there is one
+    truth_boxes: str = ''     # True boxes 'x0,y0,x1,y1;...', px, if there are some
+    pixels: object = field(default=None, repr=False) # `Pixels` by which its file was read
 
     def __repr__(self):
         name = Path(self.path).name or 'from memory'
@@ -44,7 +46,7 @@ class Verdict:
 @patch(as_prop=True)
 def image(self:Verdict):
     "The photo, RGB."
-    return self.photo or read_image(self.path)
+    return self.photo or read_image(self.path, self.pixels)
 
 @patch(as_prop=True)
 def heatmap(self:Verdict):

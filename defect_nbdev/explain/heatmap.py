@@ -12,6 +12,7 @@ import torch
 from contextlib import contextmanager
 from torch.nn import functional as F
 from ..core.errors import UserError, need
+from ..data.images import Pixels
 from ..models.frozen import FrozenFeatures
 from ..models.gap import anomaly_logit, anomaly_weights, layer
 from .scale import SLOW, heat_scale, upsample
@@ -242,7 +243,7 @@ def fit_heat_scale(
     t = t[t.split == ('valid' if (t.split == 'valid').any() else 'train')]
     evenly = np.linspace(0, len(t) - 1, min(n, len(t))).astype(int)
     t = t.iloc[np.unique(evenly)]
-    store = learn.store or FrozenFeatures(learn.model, learn.dls.size, progress=False)
+    store = learn.store or FrozenFeatures(learn.model, learn.dls.size, progress=False, pixels=Pixels.of(learn.dls.table))
     peaks = [_peak(learn, store, p) for p in t.path]
     return heat_scale(peaks, t.label == 'anomaly')
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from scipy import ndimage
 from torch.nn import functional as F
 from ..core.errors import UserError
-from ..data.images import read_image, squish, to_array
+from ..data.images import Pixels, read_image, squish, to_array
 from ..data.synthetic import implant
 from ..models.frozen import turn
 from ..models.patch_maps import by_border, contrast, patch_heat, sharpen
@@ -88,8 +88,10 @@ def synthetic_photos(
 )->Seen:
     "Photos of good parts with one synthetic defect each, as a net sees them."
     rng = np.random.default_rng(seed)
+    if t.empty: raise UserError('There is no good photo to draw defects into: add photos of good parts.')
     t = t.iloc[rng.permutation(len(t))[:most]]
-    photos = [to_array(squish(read_image(p), size)).transpose(1, 2, 0) for p in t.path]
+    pixels = Pixels.of(t)
+    photos = [to_array(squish(read_image(p, pixels), size)).transpose(1, 2, 0) for p in t.path]
     folds = t.fold.tolist()
     raw = raw or net.raw
     seen, masks = [], []

@@ -8,7 +8,8 @@ __all__ = ['joined_boxes', 'localisation']
 # %% ../../nbs/metrics/07_localisation.ipynb #81d871d4
 import numpy as np
 from scipy import ndimage
-from ..data.images import read_image, read_mask
+from ..data.images import frame_of
+from ..data.masks import read_truth
 from ..explain.scale import upsample
 from ..explain.boxes import find_boxes, mask_boxes
 from .verdicts import image_metrics
@@ -44,17 +45,17 @@ def _all_box_scores(found, masks):
             | dict(good_boxed=float(np.mean(good)) if good else float('nan')))
 
 # %% ../../nbs/metrics/07_localisation.ipynb #eabc644f
-def _size(path, mask): return mask.shape if mask is not None else read_image(path).size[::-1]
+def _size(path, mask): return mask.shape if mask is not None else frame_of(path).upright[::-1]
 
 def localisation(
-    t,           # Rows with path, label and mask_path
+    t,           # Rows with path, label and mask_path or boxes
     p,           # Probabilities of anomaly, float [n]
     heat,        # Of each photo, float [h, w] of any size
     box_rule,    # Settings of `find_boxes`
     review_at=.5,# Parts with a lower probability pass and have no boxes
 )->dict:
     "Every measure of heat and boxes over parts with masks, and the verdict's own figures."
-    masks = [read_mask(m) for m in t.mask_path]
+    masks = [read_truth(r) for r in t.itertuples()]
     full = [upsample(h, _size(o, m)) for h, o, m in zip(heat, t.path, masks)]
     found = [find_boxes(h, **box_rule)[0] if q >= review_at else _NONE for h, q in zip(full, p)]
     bad = [(h, m) for h, m in zip(full, masks) if m is not None]

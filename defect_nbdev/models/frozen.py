@@ -20,33 +20,35 @@ from fastprogress.fastprogress import progress_bar
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from ..core.errors import UserError
-from ..core.files import new_file, sha256
-from ..data.images import read_image, stack_images
+from ..core.files import new_file, page_of, sha256
+from ..data.images import Pixels, read_image, stack_images
 
 # %% ../../nbs/models/12_frozen.ipynb #3e7a8a0c
-CACHE_SCHEMA = 1
+CACHE_SCHEMA = 2
 
 def frozen_key(
     net,  # A network with frozen layers in net.prefix
     size, # Side of the square input, px, or (height, width)
+    pixels=None, # `Pixels` by which photos are read; None: the usual ones
 )->str:
-    "Hash of everything besides the photo that frozen features depend on: layers, weights, normalisation, input size."
+    "Hash of everything besides the photo that frozen features depend on: layers, weights, normalisation, input size, black and white."
     c = net.config
     is_patch = c.get('head', 'gap') == 'patch'
     facts = [CACHE_SCHEMA, is_patch, c['backbone'], c.get('layers'), c.get('whole'), c.get('fine'), len(net.prefix),
              net.mean.flatten().tolist(), net.std.flatten().tolist(), np.atleast_1d(size).tolist()]
     tiles = c.get('tiles', [1, 1])
     if tiles != [1, 1]: facts.append(tiles)
+    facts.append(str(pixels or Pixels()))
     h = hashlib.sha256(json.dumps(facts).encode())
     for v in net.prefix.state_dict().values(): h.update(v.detach().cpu().contiguous().numpy().tobytes())
     return h.hexdigest()
 
 # %% ../../nbs/models/12_frozen.ipynb #2a02324c
 def file_key(
-    path, # A file
+    path, # A file, or a page of one
 ):        # (path, time of the last change in ns, size in bytes)
     "Path, time and size of a file: another key once the file is changed."
-    s = os.stat(path)
+    s = os.stat(page_of(path)[0])
     return str(path), s.st_mtime_ns, s.st_size
 
 # %% ../../nbs/models/12_frozen.ipynb #01df9eea
@@ -126,9 +128,11 @@ class FeatureStore:
         folder=None, # Keep them in files below this folder, for the next training too; None: in memory
         bs=8,        # Photos computed at once
         progress=True, # Show a progress bar with the time left?
+        pixels=None,   # `Pixels` of the data set; None: as for `read_image`
     ):
         self.net, self.size, self.gb, self.bs, self.progress = net, size, gb, bs, progress
-        self.made_by = frozen_key(net, size)
+        self.pixels = pixels
+        self.made_by = frozen_key(net, size, pixels)
         self.shelf = _Files(folder, self.made_by[:24]) if folder else _Memory()
 
     @property
@@ -147,18 +151,22 @@ class FeatureStore:
 
 # %% ../../nbs/models/12_frozen.ipynb #0ce24968
 @patch
-def use(self:FeatureStore, net, size):
+def use(self:FeatureStore,
+    net,         # The network
+    size,        # Side of its input, px, or (height, width)
+    pixels=None, # `Pixels` of its photos; None: those of the store
+):               # The store
     "Let `net` share the store, if its frozen part gives the same features."
-    if frozen_key(net, size) != self.made_by:
-        raise UserError('These frozen features come from other weights, other layers or another size than '
-                        f'{size}: make a new {type(self).__name__}.')
+    if frozen_key(net, size, pixels or self.pixels) != self.made_by:
+        raise UserError('These frozen features come from other weights, other layers, another size than '
+                        f'{size} or another range of pixels: make a new {type(self).__name__}.')
     self.net = net
     return self
 
 # %% ../../nbs/models/12_frozen.ipynb #fab5bec6
-def _pictures(items, size):
+def _pictures(items, size, pixels=None):
     "Photos in their turns: `[n, 3, H, W]`."
-    photos = stack_images([read_image(p) for p, _ in items], size)
+    photos = stack_images([read_image(p, pixels) for p, _ in items], size)
     return torch.stack([turn(o, k) for o, (_, k) in zip(torch.from_numpy(photos), items)])
 
 # %% ../../nbs/models/12_frozen.ipynb #6ddb4f06
@@ -178,7 +186,7 @@ def _look_up(self:FeatureStore, items, pool):
     keys = [self.shelf.key(*o) for o in items]
     found = [self.shelf.get(k) for k in keys]
     missing = [o for o, f in zip(items, found) if f is None]
-    return keys, found, pool.submit(_pictures, missing, self.size) if missing else None
+    return keys, found, pool.submit(_pictures, missing, self.size, self.pixels) if missing else None
 
 @patch
 def _keep(self:FeatureStore, key, maps):

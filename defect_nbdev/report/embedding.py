@@ -18,7 +18,7 @@ from sklearn.manifold import TSNE
 from sklearn.metrics import silhouette_samples
 from sklearn.neighbors import KNeighborsClassifier
 from ..core.errors import UserError
-from ..data.images import read_image
+from ..data.images import Pixels, read_image
 
 # %% ../../nbs/report/02_embedding.ipynb #93bac0c4
 def tsne(
@@ -81,9 +81,9 @@ STYLE = """<style>
 </style>"""
 
 # %% ../../nbs/report/02_embedding.ipynb #4af71f85
-def _thumb(path, side):
+def _thumb(path, side, pixels=None):
     "A photo as JPEG, in base64."
-    im, f = read_image(path), io.BytesIO()
+    im, f = read_image(path, pixels), io.BytesIO()
     im.thumbnail((side, side))
     im.save(f, 'JPEG', quality=70)
     return base64.b64encode(f.getvalue()).decode()
@@ -94,10 +94,10 @@ def _shape(x, y, r, color):
     if r.defect == 'good': return f'<circle class="m" cx="{x:.0f}" cy="{y:.0f}" r="5" {look}/>'
     return f'<path class="m" d="M{x:.0f} {y - 6:.0f}l6 10h-12z" {look}/>'
 
-def _mark(x, y, r, side, W, H, color):
+def _mark(x, y, r, side, W, H, color, pixels):
     "A part at (x, y): its shape, and its photo with a caption, which show on demand."
     left = 4 if x > W/2 else W - side - 4
-    photo = (f'<image href="data:image/jpeg;base64,{_thumb(r.path, side)}" '
+    photo = (f'<image href="data:image/jpeg;base64,{_thumb(r.path, side, pixels)}" '
              f'x="{left}" y="{H - side - 20}" width="{side}" height="{side}"/>')
     caption = f'<text x="{left}" y="{H - 4}">{html.escape(r.defect)}, {r.split}</text>'
     return f'<g tabindex="0">{_shape(x, y, r, color)}{photo}{caption}</g>'
@@ -122,7 +122,8 @@ def embedding_html(
     W, H = size
     colors, at = colors or type_colors(t), np.asarray(xy, float)
     at = (at - at.min(0))/np.maximum(np.ptp(at, axis=0), 1e-9)*(W - 30, H - 30) + 15
-    marks = [_mark(x, y, r, side, W, H, colors[r.defect]) for (x, y), r in zip(at, t.itertuples())]
+    pixels = Pixels.of(t)
+    marks = [_mark(x, y, r, side, W, H, colors[r.defect], pixels) for (x, y), r in zip(at, t.itertuples())]
     svg = (f'<svg class="emb" viewBox="0 0 {W} {H}" style="max-width:{W}px;width:100%;background:#fff" '
            f'role="img" aria-label="t-SNE of {len(t)} parts">{"".join(marks)}</svg>')
     return STYLE + _legend(colors) + svg

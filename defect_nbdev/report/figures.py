@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
-from ..data.images import read_mask
+from ..data.masks import read_truth
 from ..explain.boxes import mask_boxes
 from ..explain.show import COLORS, grid, show_boxes
 from ..metrics.calibration import apply_temperature, ece, reliability
@@ -51,7 +51,7 @@ def contact_sheet(
     for photo, overlay, i in zip(axs[::2], axs[1::2], pick):
         photo.imshow(vs[i].image)
         photo.set_title(vs[i].truth, fontsize=8)
-        mask = read_mask(vs[i].mask_path)
+        mask = read_truth(vs[i])
         if mask is not None: show_boxes(mask_boxes(mask)[0], photo, COLORS['truth'])
         vs[i].show(overlay)
     return fig

@@ -10,7 +10,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
 from fastprogress.fastprogress import progress_bar
 from ..core.errors import UserError
-from ..data.images import read_mask, stack_images
+from ..data.images import Pixels, stack_images
+from ..data.masks import read_truth
 from ..explain.show import png
 from ..metrics.faithfulness import BASELINES, deletion_insertion, random_heat
 from ..metrics.localisation import localisation
@@ -23,7 +24,7 @@ from .interactive import html_report
 # %% ../../nbs/report/06_sections.ipynb #504f65bc
 def _masked(vs):
     "Verdicts whose truth is known pixel by pixel: good parts, and anomalies with a mask that shows something."
-    masks = [read_mask(v.mask_path) for v in vs]
+    masks = [read_truth(v) for v in vs]
     drawn = [m is not None and bool(m.any()) for m in masks]
     use = [v for v, d in zip(vs, drawn) if d or v.truth == 'good']
     all_full = all(m.all() for m in masks if m is not None)
@@ -36,7 +37,7 @@ def localisation_section(
     "Heat and boxes against masks."
     use, n_masks = _masked(vs)
     if not use: return []
-    t = pd.DataFrame([dict(path=v.path, label=v.truth, mask_path=v.mask_path) for v in use])
+    t = pd.DataFrame([dict(path=v.path, label=v.truth, mask_path=v.mask_path, boxes=v.truth_boxes) for v in use])
     p, heat = np.array([v.p_anomaly for v in use]), [v.raw for v in use]
     m = localisation(t, p, heat, use[0].box_rule, use[0].review_at)
     n_good = (t.label == 'good').sum()
@@ -103,7 +104,7 @@ def embedding_sections(
 )->list:    # (heading, content) for the page
     "t-SNE of train, test and all parts; neighbours and silhouettes."
     t = fitted.table.reset_index(drop=True)
-    e = embeddings(fitted.model, t.path.tolist(), fitted.size, fitted.store)
+    e = embeddings(fitted.model, t.path.tolist(), fitted.size, fitted.store, Pixels.of(t))
     xy, colors = tsne(e), type_colors(t)
     picture = png(_tsne_figure(xy, t, colors))
     out = Path(out)

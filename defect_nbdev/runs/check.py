@@ -8,7 +8,7 @@ __all__ = ['check_run']
 # %% ../../nbs/runs/01_check.ipynb #e6b91214
 from pathlib import Path
 from ..core.files import new_file, to_json
-from ..data.images import read_image
+from ..data.images import Pixels, read_image
 from ..data.samples import samples
 from ..data.loaders import show_mean
 from ..data.check import check, check_text
@@ -18,20 +18,20 @@ from ..report.page import page
 # %% ../../nbs/runs/01_check.ipynb #59a1be2f
 _SHOWN = 'copies', 'contradictory', 'near copies', 'leak'     # Findings that need a look
 
-def _row(files, cols=6):
+def _row(files, pixels, cols=6):
     "Photos in a row, each with the end of its path."
     fig, axs = grid(len(files), cols, 1.6)
-    for ax, p in zip(axs, files): show_part(read_image(p), ax, Path(p).name[-24:])
+    for ax, p in zip(axs, files): show_part(read_image(p, pixels), ax, Path(p).name[-24:])
     return fig
 
-def _page(name, c, readable):
+def _page(name, c, readable, pixels):
     "The page of a check."
     sections = [('Findings', check_text(c, 12))]
     if len(readable):
         text = 'Mean good part and mean anomaly: where they differ as a whole, a network may learn that difference and not the defect.'
         sections.append(('Mean images', (png(show_mean(readable)), text)))
     for f in c['findings']:
-        if f['kind'] in _SHOWN: sections.append((f['kind'].capitalize(), (png(_row(f['files'][:12])), f['text'])))
+        if f['kind'] in _SHOWN: sections.append((f['kind'].capitalize(), (png(_row(f['files'][:12], pixels)), f['text'])))
     return page(f'{name}: {c["n"]} photos checked', sections)
 
 # %% ../../nbs/runs/01_check.ipynb #1d5ca342
@@ -39,14 +39,15 @@ def check_run(
     source,   # Folder, .csv manifest, the word elpv, or a samples table
     out=None, # Folder for check.json and check.html; None: nothing is written
     bar=True, # Show progress?
-    **kwargs, # To samples: good, group
-)->dict:      # As from `check`
+    **kwargs, # To samples: good, group, skip, pixels
+)->dict:      # As from `check`; said: how the source was read
     "Check labelled photos and show what was found."
-    t = samples(source, strict=False, **kwargs)
-    c = check(t, source, bar)
+    said = []
+    t = samples(source, strict=False, say=said.append, **kwargs)
+    c = check(t, source, bar) | dict(said=[line for line in said if not line.startswith('pixels:')])
     if out is None: return c
     unreadable = {p for f in c['findings'] if f['kind'] == 'unreadable' for p in f['files']}
-    html = _page(Path(str(source)).name, c, t[~t.path.isin(unreadable)])
+    html = _page(Path(str(source)).name, c, t[~t.path.isin(unreadable)], Pixels.of(t))
     for file, text in (('check.json', to_json(c)), ('check.html', html)):
         with new_file(Path(out)/file) as f: f.write_text(text, encoding='utf-8')
     return c

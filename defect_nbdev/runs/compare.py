@@ -6,6 +6,7 @@
 __all__ = ['MISTAKES', 'mcnemar', 'right', 'compare_table', 'compare', 'compare_text', 'compare_run']
 
 # %% ../../nbs/runs/04_compare.ipynb #c3e6a8fa
+import sys
 from pathlib import Path
 import numpy as np, pandas as pd
 from scipy.stats import binomtest
@@ -109,11 +110,12 @@ def compare_run(
     new,         # Likewise
     source=None, # Folder, .csv manifest, the word elpv, or a samples table; None: the test part of the new run
     bar=True,    # Show progress?
-    **kwargs,    # To samples: good, group
+    **kwargs,    # To samples: good, group, skip
 )->dict:         # As compare, with seen: number of photos left out
     "Compare two models on the same labelled parts."
     a, b = Inspector(old), Inspector(new)
-    t = _test_part(new) if source is None else samples(source, strict=False, **kwargs)
+    say = (lambda line: print(line, file=sys.stderr, flush=True)) if bar else None
+    t = _test_part(new) if source is None else samples(source, strict=False, say=say, **kwargs)
     t, n_old = unseen(a, t, source or new)
     t, n_new = unseen(b, t, source or new)
     return compare(a, b, t, bar) | dict(seen=n_old + n_new)

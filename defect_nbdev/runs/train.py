@@ -7,15 +7,14 @@ __all__ = ['COMPARED', 'train_run', 'folds_run', 'folds_text']
 
 # %% ../../nbs/runs/03_train.ipynb #e547864f
 import time
-from concurrent.futures import ThreadPoolExecutor
 from itertools import zip_longest
 from pathlib import Path
 import pandas as pd
 from functools import partial
 from ..core.errors import UserError
 from ..core.files import check_folder, new_folder, to_json
-from ..data.images import read_image
 from ..data.samples import samples
+from ..data.check import quick_check, quick_lines
 from ..data.split import split
 from ..data.feedback import read_feedback, split_with_feedback, store_of, with_feedback
 from ..explain.scale import SLOW
@@ -40,11 +39,10 @@ def _parts_text(t):
         parts.append(f'{s} {good + bad} ({good} good, {bad} anomaly)')
     return ', '.join(parts)
 
-def _check_readable(t):
-    "Find out now whether all photos can be read, and not when half of them are learned; it takes a fiftieth of the time."
-    with ThreadPoolExecutor() as pool:
-        try: any(im is None for im in pool.map(read_image, t.path))
-        finally: pool.shutdown(cancel_futures=True)
+def _check(t, source, say):
+    "Find out now whether all photos can be read, and not when half of them are learned; say what else is wrong with them."
+    root = '' if isinstance(source, pd.DataFrame) else source
+    for line in quick_lines(quick_check(t, root), source): say(line)
 
 # %% ../../nbs/runs/03_train.ipynb #ff4a0ae5
 COMPARED = 16      # Photos: the export is one computation written twice, and a few photos show whether it is
@@ -83,20 +81,26 @@ def _save(out, fitted, source, box_thr, examples, export, say):
         save_bundle(out/'checkpoints'/f'epoch_{epoch:04}', fitted, epochs=epoch, stopped=f'checkpoint after epoch {epoch}')
     if export: say(_export(out/BUNDLE, fitted))
 
-def _test(out, fitted, name, more, bar):
+def _named(samples_kw):
+    "What the user said about the classes, so that an export reads the same photos."
+    said = {k: (samples_kw or {}).get(k) for k in ('good', 'skip')}
+    return {k: [v] if isinstance(v, str) else list(v) for k, v in said.items() if v}
+
+def _test(out, fitted, name, more, bar, samples_kw):
     "The saved bundle inspects the test part; its figures are kept in the bundle too."
     metric = fitted.model.config.get('head') == 'metric'
     sections = embedding_sections(fitted, out) if metric else []
     test = fitted.table[fitted.table.split == 'test']
     m = evaluate(Inspector(out/BUNDLE), test, out, name, more, sections, bar)
     info = load_info(out/BUNDLE) | dict(metrics=m)
+    if said := _named(samples_kw): info['data']['classes'] = said
     (out/BUNDLE/INFO).write_text(to_json(info))
     return m
 
 # %% ../../nbs/runs/03_train.ipynb #d4ebcce2
 def _table(source, samples_kw, feedback, test, seed, say):
     "Samples table, with corrections if they are wanted."
-    t = samples(source, **(samples_kw or {}))
+    t = samples(source, say=say, **(samples_kw or {}))
     if not feedback: return t
     store = store_of(source) if feedback is True else feedback
     t = with_feedback(t, read_feedback(store))
@@ -113,7 +117,7 @@ def train_run(
     force=True,      # Replace what is there?
     bar=True,        # Show progress?
     name=None,       # Headline of the page; None: from source
-    samples_kw=None, # dict, to samples: good, group
+    samples_kw=None, # dict, to samples: good, group, skip, pixels
     box_thr=None,    # Heat from which a pixel is framed; None: what training found, or 0.8 for gap
     feedback=None,   # Learn from corrections: a feedback store, or True for the one beside the photos
     examples=4,      # Test photos that travel with the model
@@ -129,15 +133,15 @@ def train_run(
     how = method_of(method)
     settings = how.settings | kwargs
     t = _table(source, samples_kw, feedback, test, seed, say)
+    _check(t, source, say)
     t = split(t, test, how.valid if valid is None else valid, seed)
     say(_parts_text(t))
-    _check_readable(t)
     shown = settings | dict(method=method, parts=name, test=test, seed=seed)
     with tracking(track, out, shown) as tracker, new_folder(out, f'{BUNDLE}/{INFO}', force) as f:
         fitted = load(how.fit)(
             t, seed=seed, record=f/'history.csv', tracker=tracker, say=say if bar else None, bar=bar, **settings)
         _save(f, fitted, source, box_thr, examples, export, say)
-        m = _test(f, fitted, name, more, bar)
+        m = _test(f, fitted, name, more, bar, samples_kw)
         if tracker:
             track_result(tracker, m)
             say(f'tracked; look at it with  {tracker.hint}')
@@ -153,7 +157,7 @@ def folds_run(
     seed=0,          # Of all that is random
     force=True,      # Replace what is there?
     bar=True,        # Show progress?
-    samples_kw=None, # dict, to samples: good, group
+    samples_kw=None, # dict, to samples: good, group, skip, pixels
     **kwargs,        # To the method's fit
 )->dict:             # As from `cross_validate`
     "Cross-validate and write the figures."
@@ -162,7 +166,9 @@ def folds_run(
     how = method_of(method)
     fit = partial(load(how.fit), **(how.settings | kwargs))
     share = kwargs.get('tiles') != 'auto'               # each fold may choose other tiles
-    t = samples(source, **(samples_kw or {}))
+    say = partial(print, flush=True) if bar else lambda text: None
+    t = samples(source, say=say, **(samples_kw or {}))
+    _check(t, source, say)
     r, tested = cross_validate(t, fit, k, valid, seed, share=share, bar=bar)
     with new_folder(out, 'folds.json', force) as f:
         (f/'folds.json').write_text(to_json(r))

@@ -39,6 +39,7 @@ def plain_inspect(
     net,      # A DefectNet on the processor, in contiguous memory
     paths,    # Photos
     size=224, # Side of the square input, px
+    pixels=None, # `Pixels` of the model; None: as for `read_image`
 )->list:      # For each photo: probability, heat float [H, W] in 0..1, box (x0, y0, x1, y1) or None
     "Probability, heat and box of each photo, with the reference's arithmetic."
     w = net.head.weight.detach().numpy()
@@ -47,7 +48,7 @@ def plain_inspect(
     hook = layer(net).register_forward_hook(lambda module, inputs, output: kept.update(a=output))
     try:
         for p in paths:
-            im = read_image(p)
+            im = read_image(p, pixels)
             x = torch.from_numpy(to_array(squish(im, size)))[None]
             with torch.no_grad(), plain_convolutions(): z = net(x)
             heat = _plain_heat(kept['a'][0].numpy(), w, im.size[::-1])
@@ -78,7 +79,7 @@ def inspection(
     if own.info['explainer'] == 'cam':
         net, info = load_bundle(bundle)
         net = net.to(memory_format=torch.contiguous_format)
-        rivals['plain PyTorch'] = partial(plain_inspect, net, paths, info['size'])
+        rivals['plain PyTorch'] = partial(plain_inspect, net, paths, info['size'], own.pixels)
     rivals['channels last'] = partial(_inspect_without_ours, own, paths)
     rivals['torch'] = partial(_inspect, own, paths)
     for engine in engines: rivals[engine] = partial(_inspect, Inspector(bundle, backend=engine), paths)
@@ -87,9 +88,9 @@ def inspection(
     return r.assign(photos_per_second=1/r.seconds)
 
 # %% ../../nbs/study/04_inspection_speed.ipynb #d1d68fe5
-def _decode(paths, size):
+def _decode(paths, size, pixels):
     "Read photos and shrink them, as an inspection does."
-    for p in paths: to_array(squish(read_image(p), size))
+    for p in paths: to_array(squish(read_image(p, pixels), size))
 
 def decoding(
     bundle,   # Folder of a bundle
@@ -99,7 +100,7 @@ def decoding(
     "Reading photos alone, beside the whole inspection."
     own = Inspector(bundle, backend='torch')
     rivals = {'inspection': partial(_inspect, own, paths),
-              'decoding alone': partial(_decode, paths, own.info['size'])}
+              'decoding alone': partial(_decode, paths, own.info['size'], own.pixels)}
     return faster(alternate(rivals, rounds), 'inspection', len(paths))
 
 # %% ../../nbs/study/04_inspection_speed.ipynb #7c287bc6

@@ -9,7 +9,7 @@ __all__ = ['GAP_MAPS', 'Heatmaps', 'patch_heatmaps', 'gap_heatmaps', 'heats', 'l
 import time
 from dataclasses import dataclass
 import numpy as np, pandas as pd, torch
-from ..data.images import read_image, stack_images
+from ..data.images import Pixels, read_image, stack_images
 from ..data.split import kfold
 from ..explain.heatmap import fuse, gradient_maps
 from ..metrics.localisation import localisation
@@ -57,9 +57,10 @@ def gap_heatmaps(
     "Fit VGG16-GAP: CAM (which is HiResCAM of the last layer), the maps wanted, and CAM x LayerCAM."
     fitted = fit_learner(f, store=store, bar=bar, device='cpu', **kwargs)
     net, fine = fitted.model.eval(), 'layercam conv4_3'
+    pixels = Pixels.of(fitted.table)
     wanted = dict(wanted) | {fine: GAP_MAPS[fine]}
     def maps(paths):
-        x = torch.from_numpy(stack_images([read_image(o) for o in paths], fitted.size))
+        x = torch.from_numpy(stack_images([read_image(o, pixels) for o in paths], fitted.size))
         logit, heat = gradient_maps(net, x, wanted | dict(cam=('hirescam', 'conv5_3')))
         return logit, dict(cam=heat['cam']) | heat | {f'cam*{fine}': fuse([heat['cam'], heat[fine]])}
     names = 'cam', *wanted, f'cam*{fine}'

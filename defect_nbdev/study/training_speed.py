@@ -19,7 +19,7 @@ from fastai.vision.augment import Resize, ResizeMethod
 from fastai.vision.data import ImageBlock
 from torch import nn
 from torchvision import models
-from ..data.images import read_image, squish, to_array
+from ..data.images import Pixels, read_image, squish, to_array
 from ..data.loaders import defect_dls
 from ..data.split import split
 from ..models.gap import anomaly_probability
@@ -134,12 +134,12 @@ def training(
         balanced=_balanced(test, learn.probabilities(test.path)))
 
 # %% ../../nbs/study/03_training_speed.ipynb #70af426f
-def _plain_probabilities(learn, paths, size):
+def _plain_probabilities(learn, t, size):
     "Probability of anomaly of each photo, one photo at a time."
-    model, out = learn.model.eval(), []
+    model, out, pixels = learn.model.eval(), [], Pixels.of(t)
     with torch.inference_mode():
-        for p in paths:
-            x = torch.from_numpy(to_array(squish(read_image(p), size)))[None]
+        for p in t.path:
+            x = torch.from_numpy(to_array(squish(read_image(p, pixels), size)))[None]
             out.append(float(anomaly_probability(model(x))))
     return np.array(out)
 
@@ -157,5 +157,5 @@ def verdicts(
         learn = fit_learner(f, epochs, size, seed=seed, stop=None, bar=False)
         ours.append(_balanced(test, learn.probabilities(test.path)))
         rival = _quietly(plain_learner(f, size, seed=seed), epochs)
-        plain.append(_balanced(test, _plain_probabilities(rival, test.path, size)))
+        plain.append(_balanced(test, _plain_probabilities(rival, test, size)))
         yield dict(seeds=list(seeds[:i]), epochs=epochs, tested=len(test), ours=list(ours), plain=list(plain))

@@ -29,9 +29,10 @@ class RawPatches(FeatureStore):
         folder=None,   # Where they are kept; None: in memory
         bs=4,          # Photos in a batch
         progress=True, # Show a bar?
+        pixels=None,   # `Pixels` of the data set; None: as for `read_image`
     ):
         if min(np.atleast_1d(size)) < 32: raise UserError(f'An input of {size} px is too small to be divided into patches: give 32 or more.')
-        super().__init__(net, size, gb, folder, bs, progress)
+        super().__init__(net, size, gb, folder, bs, progress, pixels)
         self.engine = None
     def hurry(self, n):
         "Let ONNX Runtime compute the frozen layers, if n photos are enough to pay for its start and its numbers are PyTorch's."

@@ -21,6 +21,7 @@ from fastai.torch_core import set_seed
 from fastcore.basics import patch
 from torch import nn
 from ..core.errors import UserError, need
+from ..data.images import Pixels
 from ..data.loaders import class_weights, defect_dls
 from ..models.frozen import CachedParts, FrozenFeatures, cache_text, turns
 from ..models.gap import anomaly_logit, anomaly_probability, defect_net
@@ -75,7 +76,7 @@ class DefectLearner(Learner):
     def fit(self, *args, **kwargs):
         "As fastai's."
         if self.store is None or self.turns is None: return super().fit(*args, **kwargs)
-        self.store.use(self.model, self.dls.size).progress = hasattr(self, 'progress')
+        self.store.use(self.model, self.dls.size, Pixels.of(self.table)).progress = hasattr(self, 'progress')
         with cached(self, self.store, self.turns): super().fit(*args, **kwargs)
     def heat_scale(self):
         "(cold, hot) of raw heat, from the validation part; None for SHAP and occlusion."
@@ -121,10 +122,10 @@ def _stopper(stop):
 
 def _trainable(net): return [[p for p in net.parameters() if p.requires_grad]]
 
-def _store_of(net, size, cache, gb, folder):
+def _store_of(net, dls, cache, gb, folder):
     "Where frozen features are kept: a store that is shared, a new one, or None."
     if isinstance(cache, FrozenFeatures): return cache
-    return FrozenFeatures(net, size, gb, folder) if cache and gb else None
+    return FrozenFeatures(net, dls.size, gb, folder, pixels=Pixels.of(dls.table)) if cache and gb else None
 
 # %% ../../nbs/train/05_learner.ipynb #e7efb461
 def learner_of(
@@ -145,7 +146,7 @@ def learner_of(
     learn = DefectLearner(
         dls, net, loss, opt_func=partial(OptimWrapper, opt=torch.optim.Adam), lr=lr, splitter=_trainable,
         metrics=accuracy, train_bn=False, cbs=[*_stopper(stop), *(cbs or [])])
-    learn.store = _store_of(net, dls.size, cache, cache_gb, cache_dir)
+    learn.store = _store_of(net, dls, cache, cache_gb, cache_dir)
     learn.net, learn.explainer = net, net.explainer      # learn.model is only the net's end while it trains on frozen features
     learn.recipe = recipe | dict(
         frozen=net.config['frozen'], class_weights=loss.weight.tolist(), lr=lr, stop=stop,
@@ -179,7 +180,8 @@ def probabilities(self:DefectLearner,
 )->np.ndarray: # float [n] in 0..1
     "Probability of anomaly of each photo, from cached features where the learner keeps them."
     net, paths = self.model.eval(), list(paths)
-    store = (self.store or FrozenFeatures(net, self.size)).use(net, self.size)
+    pixels = Pixels.of(self.table)
+    store = (self.store or FrozenFeatures(net, self.size, pixels=pixels)).use(net, self.size, pixels)
     out = []
     with torch.inference_mode():
         for i in range(0, len(paths), 32):

@@ -53,10 +53,11 @@ def embeddings(
     paths,      # Photos
     size,       # Side of the input, or (height, width), px
     store=None, # FrozenFeatures that may hold the photos already
+    pixels=None,# `Pixels` of the data set; None: those of the store, or as for `read_image`
 )->np.ndarray:  # float32 [n, dim], unit vectors
     "Where photos lie on the sphere."
     net, paths, out = net.eval(), list(paths), []
-    store = (store or FrozenFeatures(net, size, progress=False)).use(net, size)
+    store = (store or FrozenFeatures(net, size, progress=False, pixels=pixels)).use(net, size, pixels)
     with torch.inference_mode():
         for i in range(0, len(paths), 32):
             features = torch.stack(store(paths[i:i+32])).to(net.mean.device).float()

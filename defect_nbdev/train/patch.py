@@ -14,6 +14,8 @@ from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from ..core.errors import UserError
+from ..data.images import Pixels
+from ..data.pixels import with_pixels
 from ..data.loaders import class_weights
 from ..data.split import kfold, together
 from ..models.tiles import tiled_size
@@ -189,6 +191,8 @@ def fit_patches(
 )->PatchLearner:
     "Fit a `PatchNet` to image labels."
     say = say or (lambda text: None)
+    t = with_pixels(t)
+    pixels = Pixels.of(t)
     use = t[t.split != 'test'].reset_index(drop=True)
     if tiles == 'auto':
         if store: raise UserError("tiles='auto' tries inputs of several sizes, which cannot share a store: leave store away.")
@@ -199,12 +203,12 @@ def fit_patches(
     class_weight = class_weights(weight, use.label)
     fold, k = _folds(use, kwargs.pop('folds', 5), seed)
     net = patch_net(backbone, weights, folds=k, tiles=tiles, **kwargs)
-    if store and not size: store, size = store.use(net, store.size), store.size
+    if store and not size: store, size = store.use(net, store.size, pixels), store.size
     else:
         size = size or photo_size(use)
         _say_input(say, size, tiles)
         size = tiled_size(size, tiles)
-        store = store.use(net, size) if store else RawPatches(net, size, cache_gb, cache_dir, progress=bar)
+        store = store.use(net, size, pixels) if store else RawPatches(net, size, cache_gb, cache_dir, progress=bar, pixels=pixels)
     say(cache_text(cache_dir, cache_gb, len(use)))
     if turned is None: turned = at_any_angle(use)
     rows = with_turns(use.assign(fold=fold), size, ENOUGH if turned else 0, seed)

@@ -10,7 +10,7 @@ __all__ = ['SHORT_SIDE', 'LONGEST', 'MOST_TILES', 'SHAPE', 'DETAIL', 'ENOUGH', '
 import numpy as np
 import pandas as pd
 from scipy import ndimage
-from ..data.images import read_image, squish
+from ..data.images import Pixels, frame_of, read_image, squish
 from ..models.tiles import tiled_size
 from ..models.frozen import TURNED
 
@@ -24,7 +24,7 @@ def photo_shapes(
     "Sizes of some training photos."
     paths = t.path[t.split != 'test'].tolist()
     some = paths[::max(1, len(paths)//n)][:n]
-    return np.array([read_image(p).size[::-1] for p in some], float)
+    return np.array([frame_of(p).upright[::-1] for p in some], float)
 
 # %% ../../nbs/train/02_patch_input.ipynb #c6477d7d
 def photo_size(
@@ -77,7 +77,8 @@ def alignment(
     "How alike good photos are, pixel by pixel."
     paths = _some_good(t, n)
     if len(paths) < 2: return 1., 1.
-    grey = [np.asarray(squish(read_image(p), side).convert('L'), float) for p in paths]
+    pixels = Pixels.of(t)
+    grey = [np.asarray(squish(read_image(p, pixels), side).convert('L'), float) for p in paths]
     detail = [g - ndimage.gaussian_filter(g, 3) for g in grey]
     return _correlation(grey), _correlation(detail)
 

@@ -55,9 +55,14 @@ def _around(a):
     b = np.pad(a, 1)
     return np.stack([b[:-2, 1:-1], b[2:, 1:-1], b[1:-1, :-2], b[1:-1, 2:]])
 
-def _is_grey_picture(a, kind):
+def _is_lossy(img):
+    "Was the file compressed in a way that changes values? Ask before it is decoded."
+    if img.format != 'WEBP': return img.format in _LOSSY
+    img.fp.seek(0)
+    return b'VP8 ' in img.fp.read(2**12)         # VP8L is the lossless one
+
+def _is_grey_picture(a):
     "Are the numbers shades of grey?"
-    if kind in _LOSSY: return True
     between = (a > 0) & (a < a.max())
     if len(np.unique(a[between])) <= _FEW: return False
     near = _around(a)
@@ -66,8 +71,9 @@ def _is_grey_picture(a, kind):
 
 def _is_defect(img):
     "Where a mask shows a defect, bool `[H, W]` as it lies in the file; is it a grey picture?"
+    lossy = _is_lossy(img)
     a = _drawing(img)
-    grey = _is_grey_picture(a, img.format)
+    grey = lossy or _is_grey_picture(a)
     return a > (a.max()/2 if grey else 0), grey
 
 # %% ../../nbs/data/03_masks.ipynb #fb11660c

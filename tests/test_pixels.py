@@ -98,6 +98,16 @@ def test_tags(tmp_path):
     f = tmp_path/'x.pgm'; f.write_bytes(b'P5 64 48 4095\n' + WIDE.astype('>u2').tobytes())
     assert np.abs(values(read_image(f)).astype(int) - GREY).max() <= 1 and np.abs(values(read_image(f, CAMERA)).astype(int) - GREY).max() <= 1 and decide_pixels([f]) == Pixels()
 
+def test_16_bit_colours_that_are_compressed_or_in_planes(tmp_path):
+    rgb = np.stack([WIDE, WIDE//2, WIDE//3], -1); raw, z, f = tiff(rgb), zlib.compress(rgb.tobytes()), tmp_path/'a.tif'
+    at, b = struct.unpack('<I', raw[4:8])[0], bytearray(raw); b[8:8 + rgb.nbytes] = z + bytes(rgb.nbytes - len(z))
+    for i in range(struct.unpack('<H', raw[at:at + 2])[0]):
+        p = at + 2 + 12*i; tag, = struct.unpack('<H', raw[p:p + 2])
+        if tag in (259, 279): b[p + 8:p + 12] = struct.pack('<I', 8 if tag == 259 else len(z))
+    f.write_bytes(b); assert (np.asarray(read_image(f, CAMERA)) == rgb//16).all()
+    f.write_bytes(tiff(rgb, planar=2))
+    with pytest.raises(UserError, match='a.tif keeps colours .* in planes'): read_image(f, CAMERA)      # Pillow would show garbage
+
 def test_mixed_depths(tmp_path):
     eight, wide = [save(tmp_path, i, GREY, 'png') for i in range(4)], [save(tmp_path, 10 + i, WIDE, 'png') for i in range(4)]
     t = with_pixels(pd.DataFrame(dict(path=[*map(str, eight), *map(str, wide)]))); assert Pixels.of(t) == CAMERA
@@ -194,6 +204,14 @@ def test_photo_and_mask_lie_alike(tmp_path, orientation, end):
         for f in (lambda: check_masks(t), lambda: read_truth(next(t.itertuples()))):
             with pytest.raises(UserError, match='30x31 but its photo is') as e: f()
             assert 'resize' not in str(e.value)
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+@pytest.mark.parametrize('a', [GREY, WIDE, np.stack([GREY]*3, -1), np.stack([WIDE]*3, -1)], ids=['grey', 'wide', 'colour', 'wide colour'])
+def test_a_tiff_that_lies(tmp_path, a, orientation):
+    "Pillow maps a plain grey TIFF into memory by the size of the upright photo, and shows garbage."
+    for order in '<>':
+        f = tmp_path/'a.tif'; f.write_bytes(tiff(a, order, t274=orientation)); assert (values(read_image(f, CAMERA)) == np.asarray(turned(Image.fromarray(GREY), orientation))).all()
+        with Image.open(f) as im: assert (values(read_image(im, CAMERA)) == np.asarray(turned(Image.fromarray(GREY), orientation))).all()
 
 def test_a_misfit_is_told_by_every_verb(defect, run, washer, tmp_path):
     import shutil

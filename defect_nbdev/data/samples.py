@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 import pandas as pd
 from ..core.errors import UserError, need
+from ..core.files import page_of
 from .images import find_images
 from .masks import check_masks
 
@@ -143,7 +144,7 @@ def _csv_rows(t, csv):
     for c in ('path', 'mask_path'): t[c] = [str(csv.parent/p) if p else '' for p in t[c]]
     nameless = (t.path == '').sum()
     if nameless: raise UserError(f'{csv} has {nameless} rows without a path: fill or remove them.')
-    gone = [p for p in [*t.path, *t.mask_path] if p and not Path(p).is_file()]
+    gone = [p for p in [*t.path, *t.mask_path] if p and not Path(page_of(p)[0]).exists()]
     if gone:
         raise UserError(f'{csv} names {len(gone)} files that do not exist, first {gone[0]}: '
                         f'relative paths start at {csv.parent}/.')

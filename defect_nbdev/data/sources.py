@@ -100,7 +100,7 @@ def _find_all(fs, path):
 # %% ../../nbs/data/05_sources.ipynb #ace1a3b7
 @patch
 def _bucket(self:Sources, url):
-    fs, path = file_system(url)
+    fs, path = file_system(page_of(url)[0])
     try:
         is_file = fs.isfile(path)
         found = [] if is_file else _find_all(fs, path)

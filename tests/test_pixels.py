@@ -140,6 +140,41 @@ def test_a_12_bit_data_set_from_training_to_inspection(defect, washer, tmp_path)
     i = tmp_path/'wide/run/bundle/model.json'; info = json.loads(i.read_text()); del info['pixels']; i.write_text(json.dumps(info))
     assert Inspector(tmp_path/'wide/run', backend='torch').pixels is None                                                  # an older bundle
 
+@pytest.fixture(scope='module')
+def two_tables(washer, tmp_path_factory):
+    "The same washers in 8 bits and by a 12-bit camera."
+    wide = to_12_bits(washer, tmp_path_factory.mktemp('wide')); return samples(washer), with_pixels(samples(wide))
+
+def test_everything_that_reads_a_photo(two_tables, tmp_path):
+    from defect_nbdev.data.check import survey
+    from defect_nbdev.data.loaders import defect_dls, mean_image
+    from defect_nbdev.models.frozen import FrozenFeatures
+    from defect_nbdev.models.gap import defect_net
+    from defect_nbdev.report.embedding import embedding_html
+    from defect_nbdev.runs.check import check_run
+    from defect_nbdev.train.patch_input import alignment, photo_size
+    a, b = two_tables; assert Pixels.of(b) == CAMERA and (a.label == b.label).all()
+    for f in (lambda t: mean_image(t, 32), lambda t: np.array(alignment(t)), lambda t: np.array(photo_size(t)), lambda t: survey(t.path, False, Pixels.of(t))[1],
+              lambda t: defect_dls(t, 32, aug='rotate', device='cpu', seed=1).train.dataset[3][0]): assert np.array_equal(np.asarray(f(a)), np.asarray(f(b)))
+    xy = np.random.default_rng(0).normal(size=(len(a), 2)); assert embedding_html(xy, a.assign(split='train')) == embedding_html(xy, b.assign(split='train'))
+    net, few = defect_net(weights=None), b.path[:2].tolist(); store = lambda pixels: FrozenFeatures(net, 32, folder=tmp_path, progress=False, pixels=pixels)
+    right, dark = [np.stack(store(p)(few)) for p in (CAMERA, None)]; assert not np.array_equal(right, dark) and np.array_equal(right, np.stack(store(CAMERA)(few)))     # kept apart in one folder
+    assert np.array_equal(right, np.stack(FrozenFeatures(net, 32, progress=False)(a.path[:2].tolist())))
+    with pytest.raises(UserError, match='another range of pixels'): store(CAMERA).use(net, 32, Pixels())
+    assert [f['kind'] for f in check_run(b.assign(pixels=str(Pixels((0, 900)))), bar=False)['findings']][0] == 'outside the range'
+
+@pytest.mark.parametrize('method', ['patch', 'adacos'])
+def test_other_methods(two_tables, method):
+    from defect_nbdev.train.metric import fit_metric
+    from defect_nbdev.train.patch import fit_patches
+    from defect_nbdev.deploy.bundle import model_info
+    got = []
+    for t in two_tables:
+        t = t.assign(split=['test' if i % 4 == 0 else 'valid' if i % 4 == 1 else 'train' for i in range(len(t))])
+        fitted = fit_patches(t, size=64, steps=10, bar=False) if method == 'patch' else fit_metric(t, epochs=1, size=64, frozen='all', bar=False, device='cpu')
+        got.append((fitted.validation.p.values, fitted.probabilities(t.path[:3]), model_info(fitted)['pixels']))
+    assert np.allclose(got[0][0], got[1][0]) and np.allclose(got[0][1], got[1][1]) and got[1][2] == str(CAMERA) and got[0][2] == str(Pixels())
+
 def pages(f, n=3, **kw):
     ims = [Image.fromarray(np.roll(GREY, 7*i, 1)).convert('RGB') for i in range(n)]; ims[0].save(f, save_all=True, append_images=ims[1:], **kw); return [np.asarray(o) for o in ims]
 
@@ -228,6 +263,7 @@ def test_check_asks_where_the_size_cannot_tell(defect, washer, tmp_path):
 IDS = np.where(np.asarray(DRAWN) > 0, 1 + np.arange(64)//22, 0)
 def colour(*cs): return np.select([(IDS == i)[..., None] for i in (1, 2, 3)], [np.array(c) for c in cs], np.zeros(len(cs[0]))).astype(np.uint8)
 def palette(*cs): p = Image.fromarray(IDS.astype(np.uint8)).convert('P'); p.putpalette([v for c in cs for v in c]); return p
+def clear(): p = palette((0, 255, 0), (9, 9, 9), (1, 1, 1), (7, 7, 7)); q = Image.fromarray(np.where(IDS == 0, 2, np.where(IDS == 2, 0, IDS)).astype(np.uint8)).convert('P'); q.putpalette(p.getpalette()); return q
 def white_first(): p = Image.fromarray((IDS == 0).astype(np.uint8)).convert('P'); p.putpalette([255, 255, 255, 0, 0, 0]); return p
 
 @pytest.mark.parametrize('name, img', {
@@ -237,6 +273,9 @@ def white_first(): p = Image.fromarray((IDS == 0).astype(np.uint8)).convert('P')
 def test_any_value_above_0_is_defect(tmp_path, name, img):
     (img if isinstance(img, Image.Image) else Image.fromarray(img)).save(tmp_path/name)
     assert (read_mask(tmp_path/name) == (IDS > 0)).all() and mask_rule(tmp_path/name) == 'any value above 0'
+
+def test_a_palette_with_a_clear_ground(tmp_path):
+    clear().save(tmp_path/'a.png', transparency=2); assert (read_mask(tmp_path/'a.png') == (IDS > 0)).all()
 
 def test_grey_pictures(tmp_path):
     smooth = DRAWN.resize((640, 480), Image.NEAREST)
@@ -251,6 +290,7 @@ def test_boxes_are_truth():
     from defect_nbdev.deploy.verdict import Verdict
     m = read_truth(Verdict('a.png', size=(20, 30), truth_boxes='2,3,5,7;28,0,99,2')); assert m.shape == (20, 30) and m.sum() == 3*4 + 2*2 and m[3:7, 2:5].all() and m[:2, 28:].all()
     assert read_truth(Verdict('a.png', size=(20, 30))) is None
+    with pytest.raises(UserError, match='not understood'): read_truth(Verdict('a.png', size=(20, 30), truth_boxes='1,2,3'))
 
 def test_a_table_without_the_new_columns(washer):
     t = samples(washer)[['path', 'label', 'defect', 'mask_path', 'split', 'group']]; assert Pixels.of(t) is None and Pixels.of(with_pixels(t)) == Pixels()

@@ -16,6 +16,7 @@ from ..core.errors import UserError
 from ..core.files import check_folder, new_folder, to_json
 from ..data.images import Pixels, read_image
 from ..data.pixels import pixels_text, with_pixels
+from ..data.masks import check_masks
 from ..data.samples import samples
 from ..data.split import split
 from ..data.feedback import read_feedback, split_with_feedback, store_of, with_feedback
@@ -134,6 +135,7 @@ def train_run(
     say(_parts_text(t))
     if text := pixels_text(Pixels.of(t), t.path): say(text)
     _check_readable(t)
+    check_masks(t)
     shown = settings | dict(method=method, parts=name, test=test, seed=seed)
     with tracking(track, out, shown) as tracker, new_folder(out, f'{BUNDLE}/{INFO}', force) as f:
         fitted = load(how.fit)(

@@ -266,7 +266,7 @@ def _from_bucket(self:Sources, paths, base):
 
 @patch
 def _bucket(self:Sources, url):
-    fs, path = file_system(url)
+    fs, path = file_system(page_of(url)[0])
     try:
         is_file = fs.isfile(path)
         found = [] if is_file else _find_all(fs, path)

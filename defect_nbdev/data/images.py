@@ -179,10 +179,12 @@ def _complaint(e):
     if isinstance(e, Image.DecompressionBombError):
         most = 2*Image.MAX_IMAGE_PIXELS/1e6
         return f'has more than {most:.0f} million pixels: cut it into tiles.'
-    return f'is damaged or cut off ({e}): copy or export it again.'
+    why = ' '.join(str(e).split()) or type(e).__name__
+    return f'is damaged or cut off ({why}): copy or export it again.'
 
 # %% ../../nbs/data/01_images.ipynb #75912315
 _REDUCED, _MASK = 1, 4             # Bits of the TIFF tag NewSubfileType
+_MOST = 5000                       # Pictures in a TIFF; to look for more takes too long
 
 def _tag(img, number, default):
     "Value of a TIFF tag."
@@ -197,6 +199,7 @@ def _frames(img):
         except SyntaxError: pass
         yield n
         n += 1
+        if n == _MOST: raise ValueError(f'it holds more than {_MOST} pictures')
 
 def _is_page(img):
     "Is the current picture of a TIFF a full one?"

@@ -100,7 +100,7 @@ def _n(k, what): return f'{k} {what}' + ('s' if k != 1 else '')
 
 def _unreadable(t, s, looks, root):
     bad = t.path[(s.error != '').values]
-    if len(bad): yield _finding('unreadable', f"{_n(len(bad), 'photo')} cannot be read: copy again or remove.", bad)
+    if len(bad): yield _finding('unreadable', f"{_n(len(bad), 'photo')} cannot be read. {s.error[bad.index[0]]}", bad)
 
 # %% ../../nbs/data/16_check.ipynb #e5fb0277
 def _copies(t, s, looks, root):

@@ -89,6 +89,7 @@ def _levels(a, low, high):
     if a.dtype.kind == 'f':
         x = (np.clip(a, low, high).astype(np.float64) - low)/(high - low)
         return (x*255 + .5).astype(np.uint8)
+    if a.dtype == np.uint16 and a.size > 2**17: return _levels(np.arange(2**16, dtype=np.uint16), low, high)[a]   # faster
     if a.dtype == np.uint64: a = np.minimum(a, np.uint64(2**62))      # the next type has a sign
     x = a.astype(np.int64).clip(low, high) - low
     return (x*256//(high - low + 1)).astype(np.uint8)
@@ -171,10 +172,12 @@ def _complaint(e):
     if isinstance(e, Image.DecompressionBombError):
         most = 2*Image.MAX_IMAGE_PIXELS/1e6
         return f'has more than {most:.0f} million pixels: cut it into tiles.'
-    return f'is damaged or cut off ({e}): copy or export it again.'
+    why = ' '.join(str(e).split()) or type(e).__name__
+    return f'is damaged or cut off ({why}): copy or export it again.'
 
 # %% ../../nbs/data/01_images.ipynb #75912315
 _REDUCED, _MASK = 1, 4             # Bits of the TIFF tag NewSubfileType
+_MOST = 5000                       # Pictures in a TIFF; to look for more takes too long
 
 def _tag(img, number, default):
     "Value of a TIFF tag."
@@ -189,6 +192,7 @@ def _frames(img):
         except SyntaxError: pass
         yield n
         n += 1
+        if n == _MOST: raise ValueError(f'it holds more than {_MOST} pictures')
 
 def _is_page(img):
     "Is the current picture of a TIFF a full one?"
@@ -316,13 +320,15 @@ def _is_signed(img): return 2 in np.ravel(_tag(img, 339, 1))
 
 def _check_planes(img):
     if _tag(img, 284, 1) == 2 and max(np.ravel(_tag(img, 258, 1))) > 8:
-        raise ValueError('colours of more than 8 bits in planes of their own; pixel by pixel they can be read')
+        name = getattr(img, 'filename', '') or 'The image'
+        raise UserError(f'{name} keeps colours of more than 8 bits in planes of their own: save it again with the colours pixel by pixel.')
 
 def wide_values(
     img:Image.Image, # From `open_image`, not decoded yet; or one from memory
 ):                   # [H, W] or [H, W, bands], alpha last; None for an image of 8 bits
     "Values of an image of more than 8 bits, as they are in the file."
     _check_planes(img)
+    if _tag(img, 274, 1) >= 5: img.filename = ''       # else Pillow 12 maps the file into memory by its upright size: garbage
     deep = _deep(img)
     a = _two_bytes(img, deep) if deep else None
     img.load()

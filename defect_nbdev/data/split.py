@@ -37,7 +37,9 @@ def together(
 # %% ../../nbs/data/11_split.ipynb #25cb075e
 def _contradictions(t, g):
     "Warn of exact copies with different labels."
-    def is_odd(same): return same.label.nunique() > 1 and _without_group(same).all() and same.path.map(sha256).nunique() == 1
+    def is_odd(same):
+        files = {page_of(p)[0] for p in same.path}              # pages of one file are not copies
+        return same.label.nunique() > 1 and _without_group(same).all() and len(files) > 1
     odd = t.groupby(g).filter(is_odd)
     if len(odd):
         warnings.warn(f'{len(odd)} images are exact copies but labelled both good and anomaly, '

@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['read_json', 'is_coco', 'coco_rows']
 
-# %% ../../nbs/data/08_coco.ipynb #92c1edb7
+# %% ../../nbs/data/08_coco.ipynb #fbd74310
 import json
 from collections import defaultdict
 from pathlib import Path
 from ..core.errors import UserError
 from .annotations import annotated_row, annotated_table, found_files, side_in
 
-# %% ../../nbs/data/08_coco.ipynb #a31db2e4
+# %% ../../nbs/data/08_coco.ipynb #68a10906
 def read_json(
     file, # A JSON file
 ):        # What it holds
@@ -29,7 +29,7 @@ def is_coco(
     keys = 'images', 'annotations', 'categories'
     return isinstance(content, dict) and all(isinstance(content.get(k), list) for k in keys)
 
-# %% ../../nbs/data/08_coco.ipynb #db72af24
+# %% ../../nbs/data/08_coco.ipynb #47272deb
 def _box(annotation):
     "x0, y0, x1, y1 in px, or None."
     box, outline = annotation.get('bbox'), annotation.get('segmentation')
@@ -40,7 +40,7 @@ def _box(annotation):
     numbers = [float(v) for part in outline for v in part]
     return min(numbers[::2]), min(numbers[1::2]), max(numbers[::2]), max(numbers[1::2])
 
-# %% ../../nbs/data/08_coco.ipynb #852f33e7
+# %% ../../nbs/data/08_coco.ipynb #6efab179
 def _starts(file):
     "Folders that the names in a COCO file may start at."
     home, name = Path(file).parent, Path(file).stem.split('_')[-1]
@@ -51,7 +51,8 @@ def _starts(file):
 def _file_rows(file, split):
     "Rows of one COCO file."
     content = read_json(file)
-    if not is_coco(content): raise UserError(f'{file} is no COCO file: it must list images, annotations and categories.')
+    if not is_coco(content):
+        raise UserError(f'{file} is no COCO file: it must list images, annotations and categories.')
     names = {c['id']: str(c['name']) for c in content['categories']}
     found = defaultdict(list)
     for a in content['annotations']:
@@ -60,7 +61,7 @@ def _file_rows(file, split):
     _refuse_gone(file, content['images'], paths, start)
     return [annotated_row(p, found[i['id']], _size(i), split) for i, p in zip(content['images'], paths)]
 
-# %% ../../nbs/data/08_coco.ipynb #a09c244f
+# %% ../../nbs/data/08_coco.ipynb #e5a1e6d9
 def _size(image):
     "Width and height in px, or None."
     size = image.get('width'), image.get('height')
@@ -71,7 +72,7 @@ def _refuse_gone(file, images, paths, start):
     if gone: raise UserError(f'{file} names {len(gone)} photos that do not exist, first {gone[0]}: '
                              f'they are looked for in {start}/; copy them there.')
 
-# %% ../../nbs/data/08_coco.ipynb #76a959fb
+# %% ../../nbs/data/08_coco.ipynb #fdd85edf
 def coco_rows(
     files,   # COCO JSON files
 )->tuple:    # DataFrame of rows with label, defect and boxes; is there one file for each side of a split?

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Contents', 'contents', 'take_back']
 
-# %% ../../nbs/data/09_contents.ipynb #bd21b666
+# %% ../../nbs/data/09_contents.ipynb #6be6ac9f
 import os
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from .pairs import (few_values, known_names, look_like_masks, mask_folder, masks
                                      photo_stem, twins)
 from .sources import Passed, Sources
 
-# %% ../../nbs/data/09_contents.ipynb #4d0ab2a7
+# %% ../../nbs/data/09_contents.ipynb #507cac12
 def _relative(paths, folder):
     return [os.path.relpath(p, folder).replace(os.sep, '/') for p in paths]
 
@@ -36,7 +36,7 @@ def _refuse_backslashes(images, folder):
         raise UserError(f'{folder} holds files whose names contain backslashes, such as {odd[0]}: the zip was packed '
                         'by an old Windows program; unpack it again with unzip or 7-Zip, which make folders of them.')
 
-# %% ../../nbs/data/09_contents.ipynb #08e1cd19
+# %% ../../nbs/data/09_contents.ipynb #4831d57c
 def _within(path, maybe=False):
     "The outermost folder in a relative path that means masks, or None."
     parts = PurePosixPath(path).parts
@@ -60,8 +60,15 @@ def _named_like(masks, known):
         return {m.stem.lower(), m.parent.name.lower(), (photo_stem(m.stem) or m.stem).lower()} & known
     return [m for m in masks if fits(m)]
 
-# %% ../../nbs/data/09_contents.ipynb #57b84c87
+# %% ../../nbs/data/09_contents.ipynb #a9667e28
 def _spread(paths, n=5): return paths[::max(1, len(paths)//n)][:n]
+
+def _mostly_black(path):
+    "Is more than half of the image black? A mask in shades of grey is."
+    try:
+        with Image.open(path, formats=FORMATS) as im: n = im.convert('L').histogram()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError): return False
+    return n[0] > sum(n)/2
 
 def _sure_masks(images, folder):
     "Images in folders whose name means masks; a question where they look like photos."
@@ -69,7 +76,7 @@ def _sure_masks(images, folder):
     inside = {m for ms in groups.values() for m in ms}
     known = _stems(p for p in images if p not in inside)
     for name, masks in groups.items():
-        seen = [few_values(folder/m) for m in _spread(masks)]
+        seen = [few_values(folder/m) or _mostly_black(folder/m) for m in _spread(masks)]
         fits = bool(_named_like(masks, known))
         if not any(seen) or not (fits or all(seen)):
             why = 'look like photos' if not any(seen) else 'are not called like any photo'
@@ -77,7 +84,7 @@ def _sure_masks(images, folder):
                             'if they are photos, rename the folder; if not, move it elsewhere.')
     return inside
 
-# %% ../../nbs/data/09_contents.ipynb #3ab52732
+# %% ../../nbs/data/09_contents.ipynb #70b1669d
 def _maybe_masks(images, folder):
     "Images in folders whose name means masks only sometimes."
     groups = _grouped(images, maybe=True)
@@ -97,7 +104,7 @@ def _by_folder(images):
 
 def _join(folder, name): return name if folder == '.' else f'{folder}/{name}'
 
-# %% ../../nbs/data/09_contents.ipynb #425bd7b9
+# %% ../../nbs/data/09_contents.ipynb #520a97c0
 _STRONG = 'mask', 'gt', 'truth'
 
 def _masks_beside(images, folder):
@@ -112,7 +119,7 @@ def _masks_beside(images, folder):
         found |= {_join(d, n) for n in sure}
     return found
 
-# %% ../../nbs/data/09_contents.ipynb #ad580f57
+# %% ../../nbs/data/09_contents.ipynb #2365980c
 def _black_and_white(path):
     "Is it a grey picture of two values, one of them black?"
     try:
@@ -132,16 +139,17 @@ def _masks_by_content(images, folder):
         if not any(few_values(folder/p) for p in others): found |= {_join(d, n) for n in names}
     return found
 
-# %% ../../nbs/data/09_contents.ipynb #e0975d0b
+# %% ../../nbs/data/09_contents.ipynb #174a7c02
 def _paired(photos, masks, passed):
     "Dict photo -> mask, and masks without a photo; of photos with one name the one that is not good has the mask."
     pairs, alone, several = pair_masks(photos, masks)
     free = [p for p in photos if p not in pairs and not any(map(is_good, p.split('/')[:-1]))]
     more, alone, others = pair_masks(free, alone)
-    passed.add('masks of photos with several (join them, or put them into a folder called like the photo)', *several, *others)
+    remedy = 'join them, or put them into a folder called like the photo'
+    passed.add(f'masks of photos with several ({remedy})', *several, *others)
     return pairs | more, alone
 
-# %% ../../nbs/data/09_contents.ipynb #ffa04b6e
+# %% ../../nbs/data/09_contents.ipynb #0d6f18d6
 @dataclass
 class Contents:
     "What a folder holds. Paths are relative to it, with slashes."
@@ -166,7 +174,7 @@ def contents(
     passed.add('mask without a photo' if len(alone) == 1 else 'masks without a photo', *alone)
     return Contents(folder, photos, sorted(masks), pairs, passed)
 
-# %% ../../nbs/data/09_contents.ipynb #f7611ac5
+# %% ../../nbs/data/09_contents.ipynb #47196c92
 def take_back(
     passed, # A Passed
     files,  # Files that were counted as no photos, but were read

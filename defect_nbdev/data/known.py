@@ -6,7 +6,7 @@
 __all__ = ['only_masks', 'mask_rows', 'is_real_iad', 'real_iad_rows', 'is_real_iad_list', 'real_iad_list', 'is_visa', 'visa_rows',
            'is_elpv', 'elpv_rows']
 
-# %% ../../nbs/data/09_known.ipynb #5333c924
+# %% ../../nbs/data/09_known.ipynb #7278dd73
 import re
 from pathlib import Path, PurePosixPath
 import pandas as pd
@@ -17,7 +17,7 @@ from .folders import raw_row, raw_table
 from .masks import read_mask
 from .manifest import ROW_COLUMNS, side
 
-# %% ../../nbs/data/09_known.ipynb #6b8d7343
+# %% ../../nbs/data/09_known.ipynb #9c90b416
 def only_masks(
     c,    # Contents of the data set
     dirs, # Dict photo -> folders, of `levels`
@@ -46,7 +46,7 @@ def mask_rows(
 
 def _mask_files(path): return sorted(path.iterdir()) if path.is_dir() else [path]
 
-# %% ../../nbs/data/09_known.ipynb #0682c9c3
+# %% ../../nbs/data/09_known.ipynb #7beafeb6
 def is_real_iad(
     dirs, # Dict photo -> folders, of `levels`
 )->bool:
@@ -67,7 +67,7 @@ def real_iad_rows(
         rows.append(raw_row(c, p, **known, group='/'.join(d)))
     return rows
 
-# %% ../../nbs/data/09_known.ipynb #0f276aa5
+# %% ../../nbs/data/09_known.ipynb #b2843ec9
 def is_real_iad_list(
     content, # What a JSON file holds
 )->bool:
@@ -83,8 +83,10 @@ def real_iad_list(
     starts = [d/prefix for d in (Path(file).parent, Path(file).parent.parent, *Path(file).parent.parent.glob('*/'))]
     entries = [e for part in ('train', 'test') for e in content.get(part, [])]
     start = next((s for s in starts if entries and (s/entries[0]['image_path']).is_file()), None)
-    if start is None: raise UserError(f'{file} names photos that do not exist, first {prefix}'
-                                      f'{entries[0]["image_path"] if entries else ""}: put the folder of photos beside it.')
+    if start is None:
+        first = entries[0]['image_path'] if entries else 'none'
+        raise UserError(f'{file} names photos that do not exist, first {prefix}{first}: '
+                        'put the folder of photos beside it.')
     for e in entries:
         good, p = e['anomaly_class'] == normal, start/e['image_path']
         if not p.is_file(): raise UserError(f'{file} names {p}, which does not exist: unpack the photos again.')
@@ -94,7 +96,13 @@ def real_iad_list(
             mask_path=mask, group=str(PurePosixPath(e['image_path']).parent)))
     return raw_table(rows)
 
-# %% ../../nbs/data/09_known.ipynb #d8d1276d
+# %% ../../nbs/data/09_known.ipynb #48ee8c87
+def _visa_types(file):
+    "Dict: the last two parts of a photo's path -> type of its defect."
+    t = pd.read_csv(file, dtype=str, keep_default_na=False)
+    if not {'image', 'label'} <= set(t.columns): return {}
+    return {'/'.join(Path(i).parts[-2:]): l for i, l in zip(t.image, t.label)}
+
 def is_visa(
     dirs, # Dict photo -> folders, of `levels`
     c,    # Contents of the data set
@@ -108,11 +116,9 @@ def visa_rows(
     dirs, # Dict photo -> folders, of `levels`
 )->list:
     "Rows with the type of each defect from image_anno.csv, or 'defect' where it has none."
-    types = {}
-    for file in [*c.folder.glob('image_anno.csv'), *c.folder.glob('*/image_anno.csv'), *c.folder.parent.glob('image_anno.csv')]:
-        t = pd.read_csv(file, dtype=str, keep_default_na=False)
-        if {'image', 'label'} <= set(t.columns): types |= {'/'.join(Path(i).parts[-2:]): l for i, l in zip(t.image, t.label)}
-    rows = []
+    types, rows = {}, []
+    for place in (c.folder, c.folder.parent, *c.folder.glob('*/')):
+        if (place/'image_anno.csv').is_file(): types |= _visa_types(place/'image_anno.csv')
     for p, d in dirs.items():
         if not d: continue
         defect = types.get('/'.join(PurePosixPath(p).parts[-2:]), '') or 'defect'
@@ -120,7 +126,7 @@ def visa_rows(
         rows.append(raw_row(c, p, **known))
     return rows
 
-# %% ../../nbs/data/09_known.ipynb #43ade293
+# %% ../../nbs/data/09_known.ipynb #bac185c5
 def is_elpv(
     file, # A file labels.csv
 )->bool:

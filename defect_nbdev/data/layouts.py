@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Found', 'find_layout']
 
-# %% ../../nbs/data/09_layouts.ipynb #9f61a711
+# %% ../../nbs/data/09_layouts.ipynb #7151effd
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import islice
@@ -23,12 +23,12 @@ from .sources import Passed
 from .voc_cvat import cvat_rows, read_xml, voc_rows
 from .yolo import class_names, name_files, text_of, yolo_line, yolo_rows
 
-# %% ../../nbs/data/09_layouts.ipynb #e714284a
+# %% ../../nbs/data/09_layouts.ipynb #ee5c0cd7
 @dataclass
 class Found:
     "A data set as it was found."
     name: str           # The layout in words
-    rows: pd.DataFrame  # path, cls, label, defect, mask_path, split, group, boxes; `line` of a table. cls has the user's name
+    rows: pd.DataFrame  # path, cls (as the user wrote it), label, defect, mask_path, split, group, boxes, perhaps line
     passed: Passed      # What is passed over
 
 def _found(name, rows, c, left=(), files=()):
@@ -43,10 +43,11 @@ def _found(name, rows, c, left=(), files=()):
     left = dict(left)
     known = used.union(c.folder/p for names in left.values() for p in names)
     left['photo that nothing says a label of'] = [p for p in c.photos if c.folder/p not in known]
-    for reason, names in left.items(): passed.add(reason if len(names) == 1 else reason.replace('photo', 'photos'), *names)
+    for reason, names in left.items():
+        passed.add(reason if len(names) == 1 else reason.replace('photo', 'photos'), *names)
     return Found(name, t, take_back(c.passed, files) + passed)
 
-# %% ../../nbs/data/09_layouts.ipynb #0472b57b
+# %% ../../nbs/data/09_layouts.ipynb #c64741c4
 _TABLES = '.csv', '.tsv', '.txt', '.xlsx', '.xlsm'
 _ARCHIVES = '.zip', '.tar', '.gz', '.tgz', '.7z', '.rar', '.xz', '.bz2'
 
@@ -72,9 +73,10 @@ def _file_layout(p):
     if ending in ('.yaml', '.yml'): return _folder_layout(p.parent)
     if ending == '.xls': raise UserError(f'{p} is an old Excel file: save it as .xlsx or as CSV.')
     if ending in _ARCHIVES: raise UserError(f'{p} is an archive: unpack it, and give the folder.')
-    raise UserError(f'{p} is one file: training needs a folder, a CSV manifest, an Excel table, or the file of COCO or CVAT.')
+    raise UserError(f'{p} is one file: training needs a folder, a CSV manifest, an Excel table, '
+                    'or the file of COCO or CVAT.')
 
-# %% ../../nbs/data/09_layouts.ipynb #c55fbbc8
+# %% ../../nbs/data/09_layouts.ipynb #c9a27dc2
 def _visible(folder, *patterns):
     "Files that fit a pattern, without hidden ones, sorted."
     found = {f for p in patterns for f in folder.glob(p) if f.is_file()}
@@ -82,7 +84,8 @@ def _visible(folder, *patterns):
 
 def _coco_files(folder):
     files = _visible(folder, '*.json', '*/*.json')
-    if len(files) > 50: files = [f for f in files if any(w in f.name.lower() for w in ('coco', 'instances', 'annotations'))]
+    words = 'coco', 'instances', 'annotations'
+    if len(files) > 50: files = [f for f in files if any(w in f.name.lower() for w in words)]
     found = []
     for f in files:
         try: content = read_json(f)
@@ -99,7 +102,7 @@ def _xml_files(folder):
             if 'attack' in str(e): raise
     return kinds['annotation'], kinds['annotations']
 
-# %% ../../nbs/data/09_layouts.ipynb #7519da9a
+# %% ../../nbs/data/09_layouts.ipynb #bf910449
 def _is_yolo(c):
     "Does a file beside a photo hold a line of YOLO, or is there a list of classes and files?"
     texts = (text_of(c.folder/p) for p in c.photos)
@@ -119,14 +122,15 @@ def _annotations(c):
     found = []
     if coco: found.append(('COCO', lambda: coco_rows(coco)[0], coco))
     if voc: found.append(('Pascal VOC', lambda: voc_rows(voc, paths), voc))
-    if len(cvat) > 1: raise UserError(f'{c.folder} holds {len(cvat)} exports of CVAT: give one of them, such as {cvat[0]}.')
+    if len(cvat) > 1:
+        raise UserError(f'{c.folder} holds {len(cvat)} exports of CVAT: give one of them, such as {cvat[0]}.')
     if cvat: found.append(('CVAT', lambda: cvat_rows(cvat[0]), cvat))
     if _is_yolo(c):
         texts = [*filter(None, map(text_of, paths)), *name_files(c.folder)]
         found.append(('YOLO', lambda: yolo_rows(c.folder, paths), texts))
     return found
 
-# %% ../../nbs/data/09_layouts.ipynb #bf2e615f
+# %% ../../nbs/data/09_layouts.ipynb #273260ee
 def _annotated(c, dirs):
     "The layout of an annotation program, or None."
     kinds = _annotations(c)
@@ -149,10 +153,10 @@ def _ask_for_good(t, c, name):
     used = set(map(Path, t.path))
     rest = [p for p in c.photos if c.folder/p not in used]
     if rest and (t.label == 'anomaly').all():
-        raise UserError(f'{c.folder}: all {len(t)} photos in the {name} annotations have a box, and {len(rest)} photos are '
-                        f'not annotated, first {rest[0]}: if they are good, list them {_LISTED[name]}.')
+        raise UserError(f'{c.folder}: all {len(t)} photos in the {name} annotations have a box, and {len(rest)} photos '
+                        f'are not annotated, first {rest[0]}: if they are good, list them {_LISTED[name]}.')
 
-# %% ../../nbs/data/09_layouts.ipynb #179a75b7
+# %% ../../nbs/data/09_layouts.ipynb #74262370
 def _tables(folder):
     "The tables of photos in a folder, with their rows and what to say; and errors of those that are none."
     good, bad = [], []
@@ -180,7 +184,7 @@ def _tabled(c):
     name = f'{" and ".join(f.name for f, _, _ in good)}{f" ({said})" if said else ""}'
     return _found(name, pd.concat(rows, ignore_index=True), c, files=[f for f, _, _ in good])
 
-# %% ../../nbs/data/09_layouts.ipynb #7ee18a46
+# %% ../../nbs/data/09_layouts.ipynb #baa41de1
 def _split_name(dirs, c):
     "What the folders train, valid and test are called when they come from a known data set."
     classes = {d[1] for d in dirs.values() if len(d) > 1 and side(d[0])}
@@ -197,7 +201,9 @@ def _by_folders(c, dirs):
         kos = any(d and d[0].lower().startswith('kos') for d in dirs.values())
         return _found('KolektorSDD' if kos else 'a mask for each photo', mask_rows(c, dirs), c)
     if is_real_iad(dirs): return _found('Real-IAD', real_iad_rows(c, dirs), c)
-    if is_visa(dirs, c): return _found('VisA', visa_rows(c, dirs), c, files=_visible(c.folder, 'image_anno.csv', '*/image_anno.csv'))
+    if is_visa(dirs, c):
+        lists = _visible(c.folder, 'image_anno.csv', '*/image_anno.csv')
+        return _found('VisA', visa_rows(c, dirs), c, files=lists)
     if any(len(d) > 1 and side(d[0]) for d in dirs.values()):
         rows, left = split_rows(c, dirs)
         return _found(_split_name(dirs, c), rows, c, left)
@@ -205,13 +211,14 @@ def _by_folders(c, dirs):
     rows, left = class_rows(c, dirs)
     return _found('one folder for each class', rows, c, left)
 
-# %% ../../nbs/data/09_layouts.ipynb #d13680e4
+# %% ../../nbs/data/09_layouts.ipynb #853398d8
 def _folder_layout(folder):
     if is_elpv(folder/'labels.csv'): return Found('ELPV', *elpv_rows(folder))
     c = contents(folder)
     if not c.photos:
         seen = f' ({c.passed})' if str(c.passed) else ''
-        raise UserError(f'{folder} holds no folders with images{seen}: make one folder for good parts and one for anomalies.')
+        raise UserError(f'{folder} holds no folders with images{seen}: '
+                        'make one folder for good parts and one for anomalies.')
     dirs = levels(c.photos)
     check_categories(dirs, folder)
     named = any(is_good(n) for d in dirs.values() for n in d)

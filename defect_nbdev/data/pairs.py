@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['mask_folder', 'photo_stem', 'known_names', 'masks_among', 'few_values', 'look_like_masks', 'twins', 'pair_masks']
 
-# %% ../../nbs/data/04_pairs.ipynb #6af569f9
+# %% ../../nbs/data/04_pairs.ipynb #2d93d914
 import re
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 from PIL import Image
 from .images import FORMATS
 
-# %% ../../nbs/data/04_pairs.ipynb #3abc8fc9
+# %% ../../nbs/data/04_pairs.ipynb #a2398c42
 _SIDE = 'train|training|val|valid|validation|test|testing|binary|defect|pixel|image|images|img|seg|segmentation|anomaly'
 _MASKS = 'mask|masks|maske|masken|gt|gts|groundtruth|groundtruths|segmentationclass|segmentationobject'
 _FOLDER = re.compile(rf'(?:{_SIDE})?(?:{_MASKS})(?:{_SIDE})?')
@@ -27,7 +27,7 @@ def mask_folder(
     plain = re.sub(r'[\W_]', '', str(name).lower())
     return bool(_FOLDER.fullmatch(plain)) or maybe and plain in _MAYBE
 
-# %% ../../nbs/data/04_pairs.ipynb #485cd87f
+# %% ../../nbs/data/04_pairs.ipynb #e135484a
 _WORD = 'ground[ _.-]?truth|masks?|gt|labels?|seg|segmentation|annotations?|anno'
 _AFTER = re.compile(rf'(.+?)[ _.-]+(?:{_WORD})(?:[ _.-]?\d{{1,3}})?', re.I)
 _BEFORE = re.compile(r'(?:ground[ _.-]?truth|masks?|gt)[ _.-]+(.+)', re.I)
@@ -39,7 +39,7 @@ def photo_stem(
     m = _AFTER.fullmatch(stem) or _BEFORE.fullmatch(stem)
     return m and m[1]
 
-# %% ../../nbs/data/04_pairs.ipynb #df921ab4
+# %% ../../nbs/data/04_pairs.ipynb #b8d4cae8
 def known_names(
     names, # Names of files
 )->set:    # In lower case, with and without ending
@@ -59,7 +59,7 @@ def masks_among(
         if base and base.lower() in known: found.add(n)
     return found
 
-# %% ../../nbs/data/04_pairs.ipynb #cfee3fb7
+# %% ../../nbs/data/04_pairs.ipynb #8f39c935
 def few_values(
     path,   # An image file
     most=16,# Most values (colours, if it has colours) of a mask
@@ -73,7 +73,7 @@ def few_values(
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError): return False
     return sum(n[:32]) + sum(n[224:]) > .98*sum(n) and sum(n[:32]) > 0 and sum(n[224:]) > 0
 
-# %% ../../nbs/data/04_pairs.ipynb #b76e977c
+# %% ../../nbs/data/04_pairs.ipynb #6151d0dc
 def look_like_masks(
     paths,  # Image files
     few=5,  # Number of files that are opened, evenly spaced
@@ -83,7 +83,7 @@ def look_like_masks(
     step = max(1, len(paths)//few)
     return bool(paths) and all(few_values(p) for p in paths[::step][:few])
 
-# %% ../../nbs/data/04_pairs.ipynb #3f6c0617
+# %% ../../nbs/data/04_pairs.ipynb #5ba62642
 def twins(
     names, # Names of the image files in one folder
 )->list:   # Names without loss (png, bmp, tif) whose name without ending is that of a JPEG too
@@ -92,7 +92,7 @@ def twins(
     lossless = [n for n in names if n.lower().endswith(('.png', '.bmp', '.tif', '.tiff'))]
     return [n for n in lossless if PurePosixPath(n).stem.lower() in jpegs]
 
-# %% ../../nbs/data/04_pairs.ipynb #e038f876
+# %% ../../nbs/data/04_pairs.ipynb #d44e9f5e
 def _folders_of(path):
     "The folders of a relative path, in lower case, without those that mean masks."
     parts = PurePosixPath(path).parts[:-1]
@@ -109,7 +109,7 @@ def _nearest(path, photos):
     if len(ranked) > 1 and agree(ranked[0]) == agree(ranked[1]): return None
     return ranked[0] if ranked else None
 
-# %% ../../nbs/data/04_pairs.ipynb #300301ec
+# %% ../../nbs/data/04_pairs.ipynb #dbd9522e
 def _by_stem(photos):
     "Dict: name without ending, or the whole name, in lower case -> photos."
     found = defaultdict(list)
@@ -128,7 +128,7 @@ def _owner(mask, by_stem):
     same = by_stem.get(path.stem.lower(), ()) or by_stem.get((photo_stem(path.stem) or '').lower(), ())
     return _nearest(mask, [p for p in same if p != mask]), mask
 
-# %% ../../nbs/data/04_pairs.ipynb #839542e3
+# %% ../../nbs/data/04_pairs.ipynb #4dbca04d
 def pair_masks(
     photos, # Paths of photos, relative to the data set, with /
     masks,  # Paths of masks, likewise

@@ -19,6 +19,7 @@ from .images import Pixels
 from .sources import Passed
 from .labels import UNLABELLED, label_rows, labels_text
 from .known import elpv_rows
+from .folders import pool
 from .layouts import find_layout
 
 # %% ../../nbs/data/10_samples.ipynb #171e819a
@@ -148,11 +149,15 @@ def elpv_samples(
 
 # %% ../../nbs/data/10_samples.ipynb #1f5a85bb
 def _found(source, good, skip):
-    "Labelled rows of a source, and a `Passed`."
-    if isinstance(source, pd.DataFrame): return _by_hand(source, good, skip)
+    "Labelled rows of a source, a `Passed`, and the layout in words."
+    if isinstance(source, pd.DataFrame): return *_by_hand(source, good, skip), ''
     layout = find_layout(source)
     rows, left = label_rows(layout.rows, good, skip, source)
-    return _table(rows, source), layout.passed + _left_out(left)
+    why = ''
+    if 'line' not in rows: rows, why = pool(rows)       # a table's own split is kept
+    name = layout.name
+    if why: name = f'{name.removesuffix(" (the split is kept)")} (all sides are pooled, since {why})'
+    return _table(rows, source), layout.passed + _left_out(left), name
 
 def _with_range(t, pixels):
     "The column pixels filled; in a table that has it, it is kept."
@@ -172,8 +177,9 @@ def samples(
 )->pd.DataFrame:
     "Samples table of any known layout."
     say = say or (lambda line: None)
-    t, passed = _found(source, good, skip)
+    t, passed, layout = _found(source, good, skip)
     say(labels_text(t))
+    if layout: say(f'layout: {layout}')
     if passed: say(str(passed))
     if strict: check_masks(check_labels(t, source))
     if group: t = with_groups(t, group)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['read_xml', 'voc_rows', 'cvat_rows']
 
-# %% ../../nbs/data/08_voc_cvat.ipynb #8b948664
+# %% ../../nbs/data/08_voc_cvat.ipynb #14a12bbe
 import xml.etree.ElementTree as ET
 from collections import defaultdict
 from pathlib import Path
@@ -13,7 +13,7 @@ from ..core.errors import UserError
 from .annotations import annotated_row, annotated_table, found_files
 from .manifest import side
 
-# %% ../../nbs/data/08_voc_cvat.ipynb #7563bbbe
+# %% ../../nbs/data/08_voc_cvat.ipynb #f0a8d9b8
 def read_xml(
     file, # An XML file
 )->ET.Element:
@@ -27,7 +27,7 @@ def read_xml(
     except (ET.ParseError, ValueError, LookupError) as e:
         raise UserError(f'{file} is not a readable XML file ({e}): export it again.') from e
 
-# %% ../../nbs/data/08_voc_cvat.ipynb #94e23a96
+# %% ../../nbs/data/08_voc_cvat.ipynb #eb2d3e1d
 def _number(e, tag):
     return float(e.findtext(tag).strip())
 
@@ -36,7 +36,8 @@ def _voc_boxes(root):
     found = []
     for o in root.iter('object'):
         b = o.find('bndbox')
-        box = None if b is None else (_number(b, 'xmin') - 1, _number(b, 'ymin') - 1, _number(b, 'xmax'), _number(b, 'ymax'))
+        x0, y0, x1, y1 = (_number(b, k) for k in ('xmin', 'ymin', 'xmax', 'ymax')) if b is not None else [None]*4
+        box = None if b is None else (x0 - 1, y0 - 1, x1, y1)
         found.append(((o.findtext('name') or 'defect').strip(), box))
     return found
 
@@ -45,7 +46,7 @@ def _voc_size(root):
     size = None if s is None else (int(_number(s, 'width')), int(_number(s, 'height')))
     return size if size and all(size) else None
 
-# %% ../../nbs/data/08_voc_cvat.ipynb #fd785f07
+# %% ../../nbs/data/08_voc_cvat.ipynb #4f4475ad
 def _voc_photo(file, root, by_name):
     "The photo that belongs to an XML file; of several with its name the nearest."
     names = (root.findtext('filename') or '').replace('\\', '/').split('/')[-1].lower(), Path(file).stem.lower()
@@ -72,7 +73,7 @@ def voc_rows(
             raise UserError(f'{f} is no valid Pascal VOC file ({e}): export it again.') from e
     return annotated_table(rows, Path(files[0]).parent)
 
-# %% ../../nbs/data/08_voc_cvat.ipynb #277f3dbf
+# %% ../../nbs/data/08_voc_cvat.ipynb #dc0714ce
 def _points(shape):
     "The box around the points of an outline."
     xy = [tuple(map(float, p.split(','))) for p in shape.get('points').split(';')]
@@ -96,7 +97,7 @@ def _cvat_row(image, path):
     size = tuple(int(image.get(k) or 0) for k in ('width', 'height'))
     return annotated_row(path, found, size if all(size) else None, side(image.get('subset') or ''))
 
-# %% ../../nbs/data/08_voc_cvat.ipynb #2593cc4b
+# %% ../../nbs/data/08_voc_cvat.ipynb #a31f4f87
 def cvat_rows(
     file,  # CVAT's annotations.xml
 ):         # DataFrame of rows with label, defect and boxes

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['name_files', 'class_names', 'yolo_line', 'text_of', 'yolo_rows']
 
-# %% ../../nbs/data/08_yolo.ipynb #4a064dfb
+# %% ../../nbs/data/08_yolo.ipynb #bbff1387
 import math
 from pathlib import Path
 import yaml
@@ -13,7 +13,7 @@ from ..core.errors import UserError
 from .annotations import photo_sizes, annotated_row, annotated_table
 from .manifest import side
 
-# %% ../../nbs/data/08_yolo.ipynb #937ac01c
+# %% ../../nbs/data/08_yolo.ipynb #a8ee65cb
 def _listed(file):
     "Names in data.yaml: a list, or a dict by number."
     try: names = (yaml.safe_load(Path(file).read_bytes()) or {}).get('names')
@@ -41,7 +41,7 @@ def class_names(
     lines = files[0].read_text(encoding='utf-8-sig', errors='replace').splitlines()
     return dict(enumerate(l.strip() for l in lines if l.strip()))
 
-# %% ../../nbs/data/08_yolo.ipynb #a7abb8dd
+# %% ../../nbs/data/08_yolo.ipynb #3a10dac3
 def yolo_line(
     text,  # A line of a text file
     names, # Dict number -> name of the class
@@ -60,7 +60,7 @@ def yolo_line(
     if min(box) < -.5 or max(box) > 1.5: raise ValueError('numbers are no shares of the photo in 0..1')
     return category, box
 
-# %% ../../nbs/data/08_yolo.ipynb #e513eb68
+# %% ../../nbs/data/08_yolo.ipynb #948b104a
 def _boxes(file, names):
     "Pairs of a category and its box in shares of the photo."
     found = []
@@ -68,7 +68,8 @@ def _boxes(file, names):
         if not text.strip(): continue
         try: found.append(yolo_line(text, names))
         except (ValueError, IndexError) as e:
-            raise UserError(f'{file}, line {n} is no line of YOLO ({e}): class, x, y, width, height are expected.') from e
+            raise UserError(f'{file}, line {n} is no line of YOLO ({e}): '
+                            'class, x, y, width, height are expected.') from e
     return found
 
 def text_of(
@@ -85,7 +86,7 @@ def text_of(
     places.append(photo.parent/'labels'/f'{photo.stem}.txt')
     return next((p for p in places if p.is_file()), None)
 
-# %% ../../nbs/data/08_yolo.ipynb #0176d310
+# %% ../../nbs/data/08_yolo.ipynb #8928f411
 def _row(photo, file, names, folder):
     found = _boxes(file, names)
     w, h = photo_sizes(photo)[1] if found else (0, 0)

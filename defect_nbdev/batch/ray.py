@@ -20,7 +20,7 @@ from ..core.errors import UserError, need
 from ..core.place import is_url
 from ..deploy.info import bundle_of
 from ..deploy.inspector import Inspector
-from .rows import verdict_row, write_extras
+from .rows import finished_row
 
 # %% ../../nbs/batch/05_ray.ipynb #0e51d9cf
 def _write_files(files, folder):
@@ -46,8 +46,7 @@ class _Judge:
         self.out, self.extras = out, extras
 
     def _row(self, i, v):
-        write_extras(v, i, self.out, self.extras)
-        return json.dumps(verdict_row(v) | dict(id=i))
+        return json.dumps(finished_row(v, i, self.out, self.extras))
 
     def __call__(self, batch): # dict id -> int [n], path -> JSON strings
         paths = [json.loads(p) for p in batch['path']]

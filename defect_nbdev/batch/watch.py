@@ -12,11 +12,12 @@ import os
 import shutil
 import sqlite3
 import time
+import warnings
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from fastcore.basics import patch
 from ..core.errors import UserError
-from ..core.files import new_file
+from ..core.files import fit_name, new_file
 from ..core.place import Place, is_url
 from ..data.sources import Sources
 from .rows import append_csv, verdict_row, write_csv
@@ -101,18 +102,31 @@ class Watch:
             raise UserError('A bucket cannot be watched, or written to while watching: give folders on this machine.')
         if not Path(inbox).is_dir(): raise UserError(f'{inbox} is no folder: give the folder that the camera fills.')
         if Path(inbox).resolve() == Path(out).resolve():
-            raise UserError(f'{inbox} cannot hold the results too: choose another --out.')
+            raise UserError(f'{inbox} cannot hold the results too: choose another folder (-o).')
         self.inspector, self.inbox, self.out = inspector, Path(inbox), Path(out)
         self.move, self.settle, self.say = move, settle, say
         self.waiting = {}    # path -> (key, when it was first seen): may still grow
         self.done = {}       # path -> key: inspected, and still in the inbox
 
 # %% ../../nbs/batch/06_watch.ipynb #ebcde16c
+_OURS = {'watch.sqlite', 'verdicts.csv', 'PASS', 'REVIEW', 'FAIL', 'ERROR'}
+
+def _check_out(out, inbox):
+    "Leave a folder alone that holds something else than results of watching."
+    if not out.is_dir(): return
+    names = {p.name for p in out.iterdir() if not p.name.startswith('.') and p.resolve() not in _with_parents(inbox)}
+    if names and not names & _OURS:
+        raise UserError(f'{out} exists and holds no results of watch: it is left alone; choose another folder (-o).')
+
+def _with_parents(inbox): return inbox.resolve(), *inbox.resolve().parents
+
 @patch
 def __enter__(self:Watch):
     with ExitStack() as s:
         s.enter_context(locked(Place(self.out)))
         s.enter_context(_told(self.out))
+        _check_out(self.out, self.inbox)
+        self.out.mkdir(parents=True, exist_ok=True)
         self.diary = Diary(self.out/'watch.sqlite')
         s.callback(self.diary.close)
         write_csv(self.diary.rows(), self.out/'verdicts.csv')    # completes a line that a kill cut off
@@ -126,9 +140,9 @@ def __exit__(self:Watch, *e): return self.held.__exit__(*e)
 def _free(path):
     "This path, or if it's taken the first free one with -1, -2, ... after the stem."
     to, i = path, 0
-    while to.exists():
+    while os.path.lexists(to):
         i += 1
-        to = path.with_name(f'{path.stem}-{i}{path.suffix}')
+        to = path.with_name(fit_name(path.stem, after=f'-{i}{path.suffix}'))
     return to
 
 def _move(p, to):
@@ -152,6 +166,8 @@ def _leave(self:Watch, p, key, label, moved=''):
         to.parent.mkdir(parents=True, exist_ok=True)
         _move(p, to)
     except OSError as e:
+        if e.errno in (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL):      # a fault of this name alone
+            return warnings.warn(f'{p} stays where it is, because it cannot be moved to {to.parent} ({e.strerror}).')
         raise UserError(f'{p} cannot be moved to {to.parent} ({e.strerror}): '
                         'check the permissions, or leave out --move.') from e
     self.done.pop(p)

@@ -10,7 +10,7 @@ __all__ = ['SCHEMA', 'MODEL', 'INFO', 'BUNDLE', 'EXAMPLES', 'EXAMPLE_BYTES', 'bu
 import shutil
 from pathlib import Path
 from ..core.errors import UserError
-from ..core.files import new_folder, sha256, to_json
+from ..core.files import fit_name, new_folder, sha256, to_json
 from ..data.images import find_images, read_image
 from .schema import read_model_json
 
@@ -54,11 +54,11 @@ EXAMPLE_BYTES = 10**6      # Larger photos are made smaller
 
 def _copy_example(photo, to, i):
     if photo.stat().st_size <= EXAMPLE_BYTES:
-        shutil.copy(photo, to/f'{i}_{photo.name}')
+        shutil.copyfile(photo, to/fit_name(photo.stem, f'{i}_', photo.suffix))
         return
     im = read_image(photo)
     im.thumbnail((1200, 1200))
-    im.save(to/f'{i}_{photo.stem}.jpg', quality=92)
+    im.save(to/fit_name(photo.stem, f'{i}_', '.jpg'), quality=92)
 
 def add_examples(
     path,   # A bundle

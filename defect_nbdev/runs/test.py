@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np, pandas as pd
 from fastprogress.fastprogress import progress_bar
 from ..core.errors import UserError
-from ..core.files import new_file, sha256, to_json
+from ..core.files import check_folder, new_file, sha256, to_json
+from ..core.lock import alone
 from ..data.images import find_images, is_image
 from ..data.samples import samples
 from ..explain.show import png
 from ..metrics.verdicts import image_metrics
+from ..deploy.info import BUNDLE
 from ..deploy.inspector import Inspector, list_images
 from ..batch.rows import write_predictions
 from ..report.figures import confusion_figure, contact_sheet
@@ -87,6 +89,13 @@ def say_engine(
     "Which engine was chosen, and why, where it was not named."
     if bar and inspector.why: print(f'engine: {inspector.why}', flush=True)
 
+def _check_out(out):
+    "A test replaces older figures, and no run: its model would keep the figures of another test."
+    check_folder(out, 'metrics.json')
+    if (Path(out)/BUNDLE).exists():
+        raise UserError(f'{out} is the folder of a run, which keeps its own figures: choose another folder (-o).')
+
+@alone
 def test_run(
     bundle,             # A bundle, or the folder of a run
     source,             # Folder, .csv manifest, the word elpv, or a samples table
@@ -99,6 +108,7 @@ def test_run(
     **kwargs,           # To samples: good, group
 )->dict:                # image_metrics, with seen: number of photos that were trained on
     "Test a bundle on labelled photos."
+    if out is not None: _check_out(out)
     inspector = Inspector(bundle, fail_at, review_at, backend=backend)
     say_engine(inspector, bar)
     t, n_seen = unseen(inspector, samples(source, strict=False, **kwargs), source, include_seen)
@@ -127,6 +137,7 @@ def _verdicts(inspector, source, include_seen, bar, **kwargs):
     return _judged(inspector, t, bar)
 
 # %% ../../nbs/runs/02_test.ipynb #d3af3dd1
+@alone
 def report_run(
     bundle,             # A bundle, or the folder of a run
     source,             # Folder, .csv manifest, the word elpv, a samples table, or a folder that holds photos itself

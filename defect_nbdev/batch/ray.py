@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import re
+import secrets
 import socket
 import tempfile
 import warnings
@@ -71,6 +72,7 @@ def _connect(address):
     ray = need('ray', 'scale')
     if ray.is_initialized(): return ray
     own = {} if address else dict(include_dashboard=False, object_store_memory=5*10**8)
+    if not address: os.environ.setdefault('RAY_AUTH_TOKEN', secrets.token_hex(32))      # else Ray keeps one in the user's home
     try:
         _check_answers(address)
         ray.init(address=address or 'local', log_to_driver=False, logging_level='ERROR', **own)

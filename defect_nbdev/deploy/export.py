@@ -155,7 +155,7 @@ def _parity(i, kind, t, p, heat, q, heat_q):
     m = parity(t.label, p, q, i.review_at, i.fail_at) | dict(heat_r=_alike(heat, heat_q))
     fault = parity_fault(kind, m)
     if fault:
-        hint = ' Take --to openvino, which is exact.' if kind.endswith('int8') else ''
+        hint = ' Take --to openvino, which is exact.' if kind.endswith('int8') else ' The model itself still works.'
         raise UserError(f'The export to {kind} was thrown away: {fault}.{hint}')
     return m | dict(label=t.label.tolist(), p=_short(p), p_exported=_short(q))
 

@@ -33,6 +33,9 @@ def load_info(
 )->dict:
     "`model.json` of a bundle, checked."
     path = bundle_of(path)
+    if path.is_file():
+        raise UserError(f'{path} is one file, and a model is a folder (a .pkl or .pth file could run code and is not read): '
+                        'give the folder that defect train wrote.')
     if not (path/INFO).is_file():
         raise UserError(f'{path} is no model bundle (it holds no {INFO}): give the folder that defect train wrote.')
     return read_model_json(path/INFO, SCHEMA)

@@ -139,7 +139,7 @@ def _plain_probabilities(learn, paths, size):
     model, out = learn.model.eval(), []
     with torch.inference_mode():
         for p in paths:
-            x = torch.from_numpy(to_array(squish(read_image(p), size)))[None]
+            x = torch.from_numpy(to_array(squish(read_image(p), size)))[None].to(learn.dls.device)
             out.append(float(anomaly_probability(model(x))))
     return np.array(out)
 

@@ -12,7 +12,7 @@ from defect_nbdev.core.lock import locked
 from defect_nbdev.deploy.inspector import Inspector
 
 TRAIN = '--method', 'vgg16-gap', '--epochs', 1, '--size', 64, '--no-export'
-ODD = {'ascii': 'a'*248, 'umlaut': 'ü'*124, 'chinese': '缺'*82, 'emoji': '🔩'*62, 'bytes': os.fsdecode(b'\xff'*248), 'line': 'a\nb', 'dollar': 'a$\\frac{b$_^', 'plain': '.x'}
+ODD = {'ascii': 'a'*248, 'umlaut': 'ü'*124, 'chinese': '缺'*82, 'emoji': '🔩'*62, 'bytes': os.fsdecode(b'\xff'*248), 'line': 'a\nb', 'dollar': 'a$\\frac{b$_^', 'spaces': ' x '}
 
 def files(folder): return [p for p in Path(folder).rglob('*') if not p.is_symlink()]
 def mode(p): return stat.S_IMODE(p.stat().st_mode)
@@ -116,7 +116,7 @@ def test_a_folder_that_cannot_be_written(defect, run, washer, tmp_path):
 
 # ---- disk and memory
 
-FULL = dict(os=OSError(errno.ENOSPC, 'No space left on device'), quota=OSError(errno.EDQUOT, 'Disk quota exceeded'), rust=SafetensorError('Error while serializing: I/O error: No space left on device (os error 28)'))
+FULL = dict(os=OSError(errno.ENOSPC, 'No space left on device'), rust=SafetensorError('Error while serializing: I/O error: No space left on device (os error 28)'))
 SHORT = dict(python=MemoryError(), numpy=np._core._exceptions._ArrayMemoryError((9,), np.dtype(float)), cpu=RuntimeError("[enforce fail at alloc_cpu.cpp:1] . DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
              windows=RuntimeError('DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes.'), cuda=torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2.00 GiB.'), fork=OSError(errno.ENOMEM, 'Cannot allocate memory'))
 
@@ -147,6 +147,12 @@ def test_too_little_memory_in_training(e, defect, washer, tmp_path, monkeypatch)
     r = defect('train', washer, '-o', tmp_path/'run', '--size', 64, '--no-export')
     refused(r, 'not enough memory', '--size')
     assert '--bs' not in r.stderr and not list(tmp_path.iterdir())                   # patch has no such option
+
+def test_words_for_what_has_run_out():
+    import sqlite3
+    assert all(shortage(e) == 'memory' for e in SHORT.values()) and all(shortage(e) == 'disk' for e in FULL.values())
+    for e in OSError(errno.EDQUOT, 'Disk quota exceeded'), sqlite3.OperationalError('database or disk is full'), OSError('[Errno 28] Error writing bytes to file. Detail: [errno 28] No space left on device'): assert shortage(e) == 'disk'
+    for e in ValueError('shape'), OSError(errno.EACCES, 'Permission denied'), UserError('not enough memory'), KeyError('x'): assert not shortage(e)
 
 def test_a_file_that_grows_too_large(washer, tmp_path):
     "A real limit of the kernel, while the model is saved."
@@ -236,9 +242,11 @@ def test_a_file_that_is_no_model(defect, washer, tmp_path):
 
 # ---- the user's home
 
-def at_home(home, *args, **env):
-    env = {k: v for k, v in os.environ.items() if not k.startswith(('XDG_', 'MPL', 'ORT_', 'HF_', 'RAY_', 'GRADIO_'))} | dict(HOME=str(home)) | env
-    code = 'import socket, sys\n' + NO_NETWORK + f'from defect_nbdev.cli.program import main\nsys.exit(main({[str(a) for a in args]!r}))'
+def at_home(home, *commands):
+    "One process after the other would import torch again and again."
+    env = {k: v for k, v in os.environ.items() if not k.startswith(('XDG_', 'MPL', 'ORT_', 'HF_', 'RAY_', 'GRADIO_'))} | dict(HOME=str(home))
+    commands = [list(map(str, c)) for c in commands]
+    code = 'import socket, sys\n' + NO_NETWORK + f'from defect_nbdev.cli.program import main\nsys.exit(max(main(c) for c in {commands!r}))'
     return subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, env=env, timeout=300)
 
 NO_NETWORK = '''
@@ -254,21 +262,16 @@ def test_the_home_holds_nothing_of_others(run, washer, tmp_path):
     home, mine = tmp_path/'home', tmp_path/'run'
     home.mkdir()
     shutil.copytree(run, mine)
-    for kind in 'onnx', 'openvino':
-        r = at_home(home, 'export', mine, '--to', kind, '-n', 4, '--photos', washer)
-        assert r.returncode == 0, r.stderr
-        r = at_home(home, 'predict', mine, washer/'test', '--backend', kind)
-        assert r.returncode == 0, r.stderr
+    verbs = [(('export', mine, '--to', kind, '-n', 4, '--photos', washer), ('predict', mine, washer/'test', '--backend', kind)) for kind in ('onnx', 'openvino')]
+    r = at_home(home, *sum(verbs, ()))
+    assert r.returncode == 0, r.stderr
     made = {str(p.relative_to(home)) for p in home.rglob('*') if p.is_file() and str(p.parent.relative_to(home)) not in OURS}
     assert not made, made
 
-@pytest.mark.parametrize('home', ['/proc/nowhere', '/dev/null/x'])
-def test_a_home_that_cannot_be_written(home, run, washer, tmp_path):
+def test_a_home_that_cannot_be_written(run, washer, tmp_path):
     photo = next((washer/'test').rglob('*.png'))
-    r = at_home(home, 'predict', run, photo, '-o', tmp_path/'out', '--overlays')
+    r = at_home('/dev/null/x', ('predict', run, photo, '-o', tmp_path/'out', '--overlays'), ('test', run, washer))
     assert r.returncode == 0 and len(r.stderr.splitlines()) == 1 and r.stderr.startswith('engine: '), r.stderr
-    r = at_home(home, 'test', run, washer)
-    assert r.returncode == 0 and not r.stderr, r.stderr
 
 def test_packages_are_told_to_be_silent():
     code = "from defect_nbdev.core.errors import need\nneed('json', 'x')\nimport os\nprint(os.environ['ORT_DISABLE_TELEMETRY'])"

@@ -20,7 +20,7 @@ from ..core.errors import UserError
 from ..core.files import fit_name, new_file
 from ..core.place import Place, is_url
 from ..data.sources import Sources
-from .rows import append_csv, verdict_row, write_csv
+from .rows import append_csv, as_text, verdict_row, write_csv
 from .begin import locked
 from .job import stopped_gently
 
@@ -101,7 +101,7 @@ class Watch:
         if is_url(str(out)) or is_url(str(inbox)):
             raise UserError('A bucket cannot be watched, or written to while watching: give folders on this machine.')
         if not Path(inbox).is_dir(): raise UserError(f'{inbox} is no folder: give the folder that the camera fills.')
-        if Path(inbox).resolve() == Path(out).resolve():
+        if os.path.realpath(inbox) == os.path.realpath(out):
             raise UserError(f'{inbox} cannot hold the results too: choose another folder (-o).')
         self.inspector, self.inbox, self.out = inspector, Path(inbox), Path(out)
         self.move, self.settle, self.say = move, settle, say
@@ -113,6 +113,8 @@ _OURS = {'watch.sqlite', 'verdicts.csv', 'PASS', 'REVIEW', 'FAIL', 'ERROR'}
 
 def _check_out(out, inbox):
     "Leave a folder alone that holds something else than results of watching."
+    if out.is_symlink() and not out.exists() or out.exists() and not out.is_dir():
+        raise UserError(f'{out} is no folder: it is left alone; choose another folder (-o).')
     if not out.is_dir(): return
     names = {p.name for p in out.iterdir() if not p.name.startswith('.') and p.resolve() not in _with_parents(inbox)}
     if names and not names & _OURS:
@@ -171,7 +173,7 @@ def _leave(self:Watch, p, key, label, moved=''):
         raise UserError(f'{p} cannot be moved to {to.parent} ({e.strerror}): '
                         'check the permissions, or leave out --move.') from e
     self.done.pop(p)
-    self.diary.moved(key, str(to))
+    self.diary.moved(key, as_text(to))
 
 # %% ../../nbs/batch/06_watch.ipynb #99fc409e
 @patch

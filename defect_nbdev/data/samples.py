@@ -7,6 +7,7 @@ __all__ = ['COLUMNS', 'LABELS', 'GOOD_NAMES', 'BAD_NAMES', 'check_labels', 'good
            'mvtec_samples', 'csv_samples', 'elpv_samples', 'samples']
 
 # %% ../../nbs/data/10_samples.ipynb #c0cf10a5
+import os
 import re
 from pathlib import Path
 import pandas as pd
@@ -99,7 +100,7 @@ def _mask_of(img, root):
     folder = root/'ground_truth'/img.parent.name
     for ending in ('.png', img.suffix):
         for name in (f'{img.stem}_mask{ending}', f'{img.stem}{ending}'):
-            if (folder/name).is_file(): return str(folder/name)
+            if os.path.isfile(folder/name): return str(folder/name)      # False too for a name that is too long
     return ''
 
 # %% ../../nbs/data/10_samples.ipynb #5b703597

@@ -82,3 +82,19 @@ def test_no_pickle_and_no_shell():
     code = '\n'.join(p.read_text() for p in MODULES).replace('.eval()', '').replace('.exec(', '')
     code = code.replace("torch.load(path, weights_only=True, map_location='cpu')", '')      # tensors only; import_weights shows that code in the file is not run
     assert not re.search(r'\b(pickle|torch\.load|load_learner|allow_pickle=True|eval\(|exec\()', code)
+
+NAMED = re.compile(r'(?<![\w/.:*-])((?:nbs|tests|weights|benchmarks|defect_nbdev|\.ci|\.github)/[\w./-]*\w|[\w-]+\.(?:md|toml|ini|txt))')
+
+@pytest.mark.parametrize('file', ['SECURITY.md', 'CONTRIBUTING.md', 'README.md', 'CHANGELOG.md'])
+def test_files_that_are_named_exist(file):
+    "A promise whose test is named by an old name is not kept."
+    text = re.sub(r'https?://[^\s)>]*', '', (ROOT/file).read_text())
+    if file == 'CHANGELOG.md': text = text.split('\n## ')[1]          # older versions had older names
+    text = re.sub(r'^(?: {4}|defect ).*$', '', text, flags=re.M)      # commands with names of the reader
+    gone = {n for n in NAMED.findall(text) if not (ROOT/n).exists()}
+    assert not gone, gone
+
+def test_each_promise_has_its_test():
+    rows = re.findall(r'^\| (?!promise|---)(.+?) \| (.+?) \|$', (ROOT/'SECURITY.md').read_text(), re.M)
+    assert len(rows) >= 5
+    for promise, tests in rows: assert re.search(r'`(tests/\w+\.py|nbs/[\w/]+\.ipynb)`', tests), promise

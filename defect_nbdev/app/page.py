@@ -13,7 +13,7 @@ from html import escape
 from pathlib import Path
 from fastcore.basics import patch
 from ..core.errors import UserError
-from ..core.files import sha256
+from ..core.files import fit_name, sha256
 from ..data.feedback import add_feedback, store_of
 from ..explain.overlay import COLORS
 from ..deploy.info import examples_of
@@ -44,7 +44,7 @@ class Page:
         self.files, self.mb, self.gb = files, mb, gb
         self.folder = Path(folder or tempfile.mkdtemp(prefix='defect-app-'))
         self.store = _store(store, self.inspector.info)
-        self.examples = [shutil.copy(p, self._new('examples')/p.name) for p in examples_of(model)]
+        self.examples = [shutil.copyfile(p, self._new('examples')/p.name) for p in examples_of(model)]
 
     def _new(self, name):
         "A folder in the private one."
@@ -148,9 +148,10 @@ def write(self:Page, vs, at, fail, review, opacity):
 @patch
 def _copy(self:Page, path):
     "A copy of a photo that stays when the page ends."
-    keep = self.store.parent/'.feedback'/f'{sha256(path)[:16]}-{Path(path).name}'
+    photo = Path(path)
+    keep = self.store.parent/'.feedback'/fit_name(photo.stem, f'{sha256(path)[:16]}-', photo.suffix)
     keep.parent.mkdir(parents=True, exist_ok=True)
-    return shutil.copy(path, keep)
+    return shutil.copyfile(path, keep)
 
 @patch
 def correct(self:Page, v, should_be, defect='', note=''):

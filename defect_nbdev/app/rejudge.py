@@ -6,10 +6,12 @@
 __all__ = ['SAYS', 'COLUMNS', 'judged', 'headline', 'pictures', 'table_of', 'named', 'write_desk', 'methods_of', 'reheated']
 
 # %% ../../nbs/app/01_rejudge.ipynb #6775916e
+import os
 from dataclasses import replace
 from pathlib import Path
 import pandas as pd
 from ..core.errors import UserError
+from ..core.files import fit_name
 from ..data.images import squish, to_array
 from ..explain.overlay import overlay
 from ..explain.scale import SLOW
@@ -96,12 +98,12 @@ def named(
 )->dict: # The same, with the bare name of the photo in path and error
     "A row that names the photo as its owner knows it, without the folder the page keeps it in."
     path = Path(r['path'])
-    return r | dict(path=path.name, error=r['error'].replace(f'{path.parent}/', ''))
+    return r | dict(path=path.name, error=r['error'].replace(f'{path.parent}{os.sep}', ''))
 
 # %% ../../nbs/app/01_rejudge.ipynb #5d9c0be5
 def _write_picture(v, out, opacity):
     "A picture of the photo's own size with heat and boxes; returns its path."
-    file = out/f'{Path(v.path).stem or "photo"}-{v.label}.png'
+    file = out/fit_name(Path(v.path).stem or 'photo', after=f'-{v.label}.png')
     pictures(v, opacity, 10**5)[1].save(file)
     return file
 

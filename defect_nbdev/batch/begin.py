@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from ..core.errors import UserError
 from ..core.files import to_json
+from ..core.lock import locked as one_writer
 from ..core.place import is_url
 from ..data.sources import Sources, no_photos
 from .rows import EXTRAS
@@ -137,11 +138,11 @@ def _foreign(out):
 def _check_may_begin(out, begun, resume, force):
     "Refuse to touch a run without being told what to do with it, and a folder that holds something else."
     if begun and not (resume or force):
-        if out.has('manifest.json'): state = 'finished: --force replaces it, or choose another --out.'
+        if out.has('manifest.json'): state = 'finished: --force replaces it, or choose another folder (-o).'
         else: state = 'not finished: --resume goes on with it, --force begins anew.'
         raise UserError(f'{out} holds a run that is {state}')
     if not begun and _foreign(out):
-        raise UserError(f'{out} exists and holds no run: it is left alone; choose another --out.')
+        raise UserError(f'{out} exists and holds no run: it is left alone; choose another folder (-o).')
 
 def begin(
     out,          # Place of the run
@@ -164,44 +165,18 @@ def begin(
     out.remove('next.jsonl')      # until now it marked the folder as ours
     return new
 
-# %% ../../nbs/batch/03_begin.ipynb #967f47b3
-def _fcntl():
-    "The module for locks; None on Windows."
-    try: import fcntl
-    except ImportError: return None
-    return fcntl
-
-def _lock_file(out):
-    try:
-        out.at.mkdir(parents=True, exist_ok=True)
-        return open(out.at/'.lock', 'w')
-    except OSError as e:
-        raise UserError(f'{out} cannot be written ({e.strerror}): choose another place with --out.') from e
-
-def _lock(h, out):
-    fcntl = _fcntl()
-    try: fcntl.flock(h, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as e:
-        raise UserError(f'Another run is writing into {out}: wait for it, or choose another --out.') from e
-    except OSError: pass      # some network disks have no locks
-
-def _remove_if_empty(out):
-    "A run that hasn't begun leaves nothing behind."
-    with suppress(OSError):
-        if out.names() != ['.lock']: return
-        out.remove('.lock')
-        out.at.rmdir()
-
 # %% ../../nbs/batch/03_begin.ipynb #18a04854
 @contextmanager
 def locked(
     out, # Place of the run
 ):
     "Nobody else writes into the folder meanwhile; in a bucket and on Windows a second run isn't noticed."
-    if _fcntl() is None or out.fs:
+    if out.fs:
         yield
         return
-    with _lock_file(out) as h:
-        _lock(h, out)
+    with one_writer(out.at):
+        was_there = out.at.exists()
         try: yield
-        finally: _remove_if_empty(out)
+        finally:
+            if not was_there:
+                with suppress(OSError): out.at.rmdir()      # only if it is empty

@@ -16,7 +16,7 @@ from ..core.errors import UserError
 from ..core.files import to_json
 from ..core.place import Place
 from ..core.progress import progress_bar
-from .rows import check_extras, verdict_row, write_coco, write_csv, write_extras
+from .rows import check_extras, finished_row, write_coco, write_csv
 from .shards import gaps, read_shards, write_shard
 from .begin import begin, locked, read_inputs, run_settings
 
@@ -48,8 +48,7 @@ class LocalEngine:
 
     def __call__(self, paths, first):
         for i, v in enumerate(self.inspector.stream(paths), first):
-            write_extras(v, i, self.out, self.extras)
-            yield verdict_row(v) | dict(id=i)
+            yield finished_row(v, i, self.out, self.extras)
 
 # %% ../../nbs/batch/04_job.ipynb #ac93a61d
 class _Job:

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import re
+import secrets
 import socket
 import tempfile
 import warnings
@@ -20,7 +21,7 @@ from ..core.errors import UserError, need
 from ..core.place import is_url
 from ..deploy.info import bundle_of
 from ..deploy.inspector import Inspector
-from .rows import verdict_row, write_extras
+from .rows import finished_row
 
 # %% ../../nbs/batch/05_ray.ipynb #0e51d9cf
 def _write_files(files, folder):
@@ -46,8 +47,7 @@ class _Judge:
         self.out, self.extras = out, extras
 
     def _row(self, i, v):
-        write_extras(v, i, self.out, self.extras)
-        return json.dumps(verdict_row(v) | dict(id=i))
+        return json.dumps(finished_row(v, i, self.out, self.extras))
 
     def __call__(self, batch): # dict id -> int [n], path -> JSON strings
         paths = [json.loads(p) for p in batch['path']]
@@ -72,6 +72,7 @@ def _connect(address):
     ray = need('ray', 'scale')
     if ray.is_initialized(): return ray
     own = {} if address else dict(include_dashboard=False, object_store_memory=5*10**8)
+    if not address: os.environ.setdefault('RAY_AUTH_TOKEN', secrets.token_hex(32))      # else Ray keeps one in the user's home
     try:
         _check_answers(address)
         ray.init(address=address or 'local', log_to_driver=False, logging_level='ERROR', **own)

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['CSV_COLUMNS', 'EXTRAS', 'as_text', 'verdict_row', 'csv_row', 'write_csv', 'append_csv', 'write_coco', 'write_extras',
-           'check_extras', 'write_predictions']
+           'check_extras', 'finished_row', 'write_predictions']
 
 # %% ../../nbs/batch/01_rows.ipynb #6633425f
 import csv
+import errno
 import io
 import itertools
 import json
@@ -16,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from ..core.errors import UserError
-from ..core.files import new_file
+from ..core.files import fit_name, new_file
 from ..core.place import Place
 from ..deploy.verdict import Verdict
 
@@ -119,6 +120,8 @@ def _overlay(v):
 EXTRAS = dict(overlays=('.png', _overlay), heatmaps=('.npy', _npy), masks=('.png', _mask))  # Folder: ending, content
 
 # %% ../../nbs/batch/01_rows.ipynb #97ac5461
+_NAME_BYTES = 140      # Encrypted disks have room for 143
+
 def write_extras(
     v:Verdict, # Verdict of one photo; nothing is written for an ERROR
     i,         # Number of the photo, which keeps photos of one name in two folders apart
@@ -127,10 +130,11 @@ def write_extras(
 ):
     "The files for one photo."
     if v.error: return
-    stem = as_text(Path(v.path).stem)[:80]
+    stem = as_text(Path(v.path).stem)[:80]        # a letter may take several bytes, so the name is cut once more
     for k in extras:
         end, content = EXTRAS[k]
-        with Place(out).new(f'{k}/{i:06d}_{stem}{end}') as f: f.write_bytes(content(v))
+        name = fit_name(stem, f'{i:06d}_', end, _NAME_BYTES)
+        with Place(out).new(f'{k}/{name}') as f: f.write_bytes(content(v))
 
 def check_extras(
     extras, # Names, each of which must be in EXTRAS
@@ -138,6 +142,28 @@ def check_extras(
     "Refuse unknown names."
     unknown = set(extras) - set(EXTRAS)
     if unknown: raise UserError(f'{min(unknown)!r} cannot be written: choose from {", ".join(EXTRAS)}.')
+
+# %% ../../nbs/batch/01_rows.ipynb #f1c49ae0
+_OWN_FAULT = errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL
+
+def _own_fault(e):
+    "Is it the fault of this photo alone?"
+    if isinstance(e, UserError): e = e.__cause__
+    if isinstance(e, OSError): return e.errno in _OWN_FAULT
+    return isinstance(e, (ValueError, MemoryError))
+
+def finished_row(
+    v:Verdict, # Verdict of one photo
+    i,         # Number of the photo
+    out,       # Folder, or Place
+    extras,    # Names from EXTRAS
+)->dict:       # From verdict_row, with id
+    "Write the pictures of a photo and return its row; if they can't be written, it becomes an ERROR with the reason."
+    try: write_extras(v, i, out, extras)
+    except (UserError, OSError, ValueError, MemoryError) as e:
+        if not _own_fault(e): raise
+        v = Verdict(v.path, error=f'{v.path}: its pictures cannot be written ({str(e) or type(e).__name__}).')
+    return verdict_row(v) | dict(id=i)
 
 # %% ../../nbs/batch/01_rows.ipynb #d6ea3c88
 def write_predictions(

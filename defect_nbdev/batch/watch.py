@@ -12,14 +12,15 @@ import os
 import shutil
 import sqlite3
 import time
+import warnings
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from fastcore.basics import patch
 from ..core.errors import UserError
-from ..core.files import new_file
+from ..core.files import fit_name, new_file
 from ..core.place import Place, is_url
 from ..data.sources import Passed, Sources
-from .rows import append_csv, verdict_row, write_csv
+from .rows import append_csv, as_text, verdict_row, write_csv
 from .begin import locked
 from .job import stopped_gently
 
@@ -100,8 +101,8 @@ class Watch:
         if is_url(str(out)) or is_url(str(inbox)):
             raise UserError('A bucket cannot be watched, or written to while watching: give folders on this machine.')
         if not Path(inbox).is_dir(): raise UserError(f'{inbox} is no folder: give the folder that the camera fills.')
-        if Path(inbox).resolve() == Path(out).resolve():
-            raise UserError(f'{inbox} cannot hold the results too: choose another --out.')
+        if os.path.realpath(inbox) == os.path.realpath(out):
+            raise UserError(f'{inbox} cannot hold the results too: choose another folder (-o).')
         self.inspector, self.inbox, self.out = inspector, Path(inbox), Path(out)
         self.move, self.settle, self.say = move, settle, say
         self.waiting = {}    # path -> (key, when it was first seen): may still grow
@@ -109,11 +110,26 @@ class Watch:
         self.passed = Passed()   # What the last look passed over
 
 # %% ../../nbs/batch/06_watch.ipynb #ebcde16c
+_OURS = {'watch.sqlite', 'verdicts.csv', 'PASS', 'REVIEW', 'FAIL', 'ERROR'}
+
+def _check_out(out, inbox):
+    "Leave a folder alone that holds something else than results of watching."
+    if out.is_symlink() and not out.exists() or out.exists() and not out.is_dir():
+        raise UserError(f'{out} is no folder: it is left alone; choose another folder (-o).')
+    if not out.is_dir(): return
+    names = {p.name for p in out.iterdir() if not p.name.startswith('.') and p.resolve() not in _with_parents(inbox)}
+    if names and not names & _OURS:
+        raise UserError(f'{out} exists and holds no results of watch: it is left alone; choose another folder (-o).')
+
+def _with_parents(inbox): return inbox.resolve(), *inbox.resolve().parents
+
 @patch
 def __enter__(self:Watch):
     with ExitStack() as s:
         s.enter_context(locked(Place(self.out)))
         s.enter_context(_told(self.out))
+        _check_out(self.out, self.inbox)
+        self.out.mkdir(parents=True, exist_ok=True)
         self.diary = Diary(self.out/'watch.sqlite')
         s.callback(self.diary.close)
         write_csv(self.diary.rows(), self.out/'verdicts.csv')    # completes a line that a kill cut off
@@ -127,9 +143,9 @@ def __exit__(self:Watch, *e): return self.held.__exit__(*e)
 def _free(path):
     "This path, or if it's taken the first free one with -1, -2, ... after the stem."
     to, i = path, 0
-    while to.exists():
+    while os.path.lexists(to):
         i += 1
-        to = path.with_name(f'{path.stem}-{i}{path.suffix}')
+        to = path.with_name(fit_name(path.stem, after=f'-{i}{path.suffix}'))
     return to
 
 def _move(p, to):
@@ -153,10 +169,12 @@ def _leave(self:Watch, p, key, label, moved=''):
         to.parent.mkdir(parents=True, exist_ok=True)
         _move(p, to)
     except OSError as e:
+        if e.errno in (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL):      # a fault of this name alone
+            return warnings.warn(f'{p} stays where it is, because it cannot be moved to {to.parent} ({e.strerror}).')
         raise UserError(f'{p} cannot be moved to {to.parent} ({e.strerror}): '
                         'check the permissions, or leave out --move.') from e
     self.done.pop(p)
-    self.diary.moved(key, str(to))
+    self.diary.moved(key, as_text(to))
 
 # %% ../../nbs/batch/06_watch.ipynb #99fc409e
 @patch

@@ -6,10 +6,11 @@
 __all__ = ['VERBS', 'WITHOUT_BARS', 'main']
 
 # %% ../../nbs/cli/07_program.ipynb #4a55c063
-import argparse, os, sys, warnings
+import argparse, logging, os, sys, warnings
 from contextlib import contextmanager, nullcontext
 from .. import __version__
 from ..core.errors import UserError
+from ..core.limits import shortage, shortage_text
 from . import inspect, judge, learn, tools
 from .words import Arg
 
@@ -60,8 +61,17 @@ def _bars():
 def _note(message, *_, **__): print(f'defect: note: {message}', file=sys.stderr)
 
 @contextmanager
+def _without_advice():
+    "Where it cannot write its cache, Matplotlib uses a folder that goes away, and need not advise us each time."
+    log = logging.getLogger('matplotlib')
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try: yield
+    finally: log.setLevel(before)
+
+@contextmanager
 def _for_people(bars=True):
-    with warnings.catch_warnings(), _bars() if bars else nullcontext():
+    with warnings.catch_warnings(), _without_advice(), _bars() if bars else nullcontext():
         for kind in FutureWarning, DeprecationWarning: warnings.filterwarnings('ignore', category=kind)
         for text in 'Your generator is empty', 'Default grid_sample':      # fastai's own
             warnings.filterwarnings('ignore', message=text)
@@ -85,6 +95,18 @@ def _parsed(argv):
         return None, {}
     return a.pop('verb'), a
 
+_LIMITS = dict(
+    memory='close other programs, or take smaller or fewer photos at a time.',
+    disk='make room, or choose another place.')
+
+def _sentence(e):
+    "For an error that is no bug; empty for one that is."
+    what = shortage(e)
+    if what: return f'{shortage_text(e)}: {_LIMITS[what]}'
+    if isinstance(e, OSError):
+        return f'{e.filename or "A file"} cannot be read or written ({e.strerror or e}): check the path and its permissions.'
+    return ''
+
 def main(
     argv=None, # Words of the command line; None: those of this process
 ):
@@ -100,4 +122,7 @@ def main(
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as e: return _fail(f'{e.filename or "a file"}: {e.strerror or e}.')
+    except Exception as e:
+        said = _sentence(e)
+        if not said: raise
+        return _fail(said)

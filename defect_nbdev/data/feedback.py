@@ -45,7 +45,7 @@ def _open(path, write):
         return db
     except (sqlite3.Error, OSError) as e:
         can = 'written' if write else 'read'
-        raise UserError(f'{path} is no feedback store that can be {can} ({e}): choose another with --store.') from e
+        raise UserError(f'{path} is no feedback store that can be {can} ({e}): choose another file for it.') from e
 
 # %% ../../nbs/data/12_feedback.ipynb #3202ceee
 def store_of(
@@ -55,7 +55,7 @@ def store_of(
     p = Path(source)
     if not p.exists():
         raise UserError(f'This model was made from the photos in {p}, which is not here: '
-                        'say where to keep corrections with --store FILE.')
+                        'name the file with the corrections (--store FILE; of train: --with-feedback FILE).')
     return (p if p.is_dir() else p.parent)/STORE
 
 # %% ../../nbs/data/12_feedback.ipynb #c2cf2ce1

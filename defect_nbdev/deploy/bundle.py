@@ -13,6 +13,7 @@ import numpy as np, torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from ..core.errors import UserError, need
+from ..core.limits import shortage
 from ..core.files import new_file, new_folder, sha256, to_json
 from ..data.images import Pixels
 from ..models.weights import SHA256, SHIPPED
@@ -143,7 +144,8 @@ def load_bundle(
     try: net, missing = _filled(path, info)
     except _DAMAGED as e:
         why = (str(e) or type(e).__name__).splitlines()[0]
-        raise UserError(f'{path} is damaged ({why}): train again or copy it again.') from e
+        if shortage(e): raise UserError(f'{path} needs more memory than there is ({why}): close other programs.') from e
+        raise UserError(f'{path} is damaged ({why}): copy it again, or train again.') from e
     if missing: raise UserError(f'{path/MODEL} does not fit the network that {INFO} describes: copy the bundle again.')
     if not all(torch.isfinite(v).all() for v in net.state_dict().values()):
         raise UserError(f'{path/MODEL} holds NaN or infinity: train again or copy the bundle again.')

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from ..core.errors import UserError, need
 from ..core.files import sha256
+from ..core.limits import shortage_text
 from .info import bundle_of, check_weights, load_info
 
 # %% ../../nbs/deploy/05_engines.ipynb #9ff265f4
@@ -45,10 +46,11 @@ def _read_record(file, again):
     except (ValueError, KeyError, TypeError, OSError) as e: raise UserError(f'{file} is damaged ({e}): {again}.') from e
 
 # %% ../../nbs/deploy/05_engines.ipynb #528116e0
-def _check_origin(r, bundle, folder, info, again):
+def _check_origin(r, bundle, folder, kind, info, again):
     "Refuse an export that was made from another state of the bundle."
     if r['schema'] > EXPORT_SCHEMA:
         raise UserError(f'{folder/RECORD} was written by a newer version: pip install --upgrade defect_nbdev.')
+    if r.get('kind', kind) != kind: raise UserError(f"{folder} holds an export to {r['kind']}: {again}.")
     if r['weights_sha256'] != info['weights_sha256']:
         raise UserError(f'{folder} was exported from other weights than those of {bundle}: {again}.')
     changed = [k for k in ('size', 'temperature') if r.get(k, info[k]) != info[k]]
@@ -73,7 +75,7 @@ def load_record(
     again = f'run defect export {path} --to {kind}'
     if not (folder/RECORD).is_file(): raise UserError(f'{bundle} was not exported to {kind}: {again}.')
     r = _read_record(folder/RECORD, again)
-    _check_origin(r, bundle, folder, info, again)
+    _check_origin(r, bundle, folder, kind, info, again)
     _check_files(r['files'], folder, kind, again)
     return r
 
@@ -193,8 +195,9 @@ def open_engine(
     try: run, lanes = start(file, threads)
     except UserError: raise
     except Exception as e:
-        why = str(e).splitlines()[0][:150]
-        raise UserError(f'{file} cannot be opened by {kind} ({why}): export the model again.') from e
+        why = shortage_text(e) or (str(e) or type(e).__name__).splitlines()[0][:150]
+        remedy = 'choose another backend, or export the model again on this machine'
+        raise UserError(f'{file} cannot be opened by {kind} here ({why}): {remedy}.') from e
     return Engine(kind, Path(file), run, lanes)
 
 # %% ../../nbs/deploy/05_engines.ipynb #84e6afa9

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from ..core.errors import UserError, need
 from ..core.files import new_folder, sha256, to_json
+from ..core.lock import locked
 from ..core.progress import progress_bar, quiet
 from ..data.images import read_image, stack_images
 from ..data.samples import samples
@@ -154,7 +155,7 @@ def _parity(i, kind, t, p, heat, q, heat_q):
     m = parity(t.label, p, q, i.review_at, i.fail_at) | dict(heat_r=_alike(heat, heat_q))
     fault = parity_fault(kind, m)
     if fault:
-        hint = ' Take --to openvino, which is exact.' if kind.endswith('int8') else ''
+        hint = ' Take --to openvino, which is exact.' if kind.endswith('int8') else ' The model itself still works.'
         raise UserError(f'The export to {kind} was thrown away: {fault}.{hint}')
     return m | dict(label=t.label.tolist(), p=_short(p), p_exported=_short(q))
 
@@ -217,7 +218,8 @@ def export_bundle(
     t = some_of(photos, n) if isinstance(photos, pd.DataFrame) else known_photos(info, photos, n)
     paths = t.path.tolist()
     i, say = _reference(path, explainer, layer), _say_if(bar)
-    with new_folder(path/EXPORTS/kind, RECORD) as f:
+    at = path/EXPORTS/kind
+    with locked(at), new_folder(at, RECORD) as f:
         say(f'writing {kind}' + (f', calibrated on {len(t)} photos' if kind.endswith('int8') else ''))
         _write(i, kind, f, layer, _about(i), paths)
         say(f'comparing on {len(t)} photos')

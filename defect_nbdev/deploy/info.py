@@ -10,7 +10,7 @@ __all__ = ['SCHEMA', 'MODEL', 'INFO', 'BUNDLE', 'EXAMPLES', 'EXAMPLE_BYTES', 'bu
 import shutil
 from pathlib import Path
 from ..core.errors import UserError
-from ..core.files import new_folder, page_of, sha256, to_json
+from ..core.files import fit_name, new_folder, page_of, sha256, to_json
 from ..data.images import Pixels, read_image
 from ..data.sources import Sources
 from .schema import read_model_json
@@ -34,6 +34,9 @@ def load_info(
 )->dict:
     "`model.json` of a bundle, checked."
     path = bundle_of(path)
+    if path.is_file():
+        raise UserError(f'{path} is one file, and a model is a folder (a .pkl or .pth file could run code and is not read): '
+                        'give the folder that defect train wrote.')
     if not (path/INFO).is_file():
         raise UserError(f'{path} is no model bundle (it holds no {INFO}): give the folder that defect train wrote.')
     return read_model_json(path/INFO, SCHEMA)
@@ -65,11 +68,12 @@ def _copy_example(path, to, i, pixels):
     file, page = page_of(path)
     photo = Path(file)
     if page is None and photo.stat().st_size <= EXAMPLE_BYTES:
-        shutil.copy(photo, to/f'{i}_{photo.name}')
+        shutil.copyfile(photo, to/fit_name(photo.stem, f'{i}_', photo.suffix))
         return
     im = read_image(path, pixels)
     im.thumbnail((1200, 1200))
-    im.save(to/f'{i}_{photo.stem}{"" if page is None else f"_{page}"}.jpg', quality=92)
+    end = '.jpg' if page is None else f'_{page}.jpg'
+    im.save(to/fit_name(photo.stem, f'{i}_', end), quality=92)
 
 def add_examples(
     path,   # A bundle

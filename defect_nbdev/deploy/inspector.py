@@ -19,11 +19,13 @@ from fastcore.basics import patch
 from PIL import Image
 from ..core.errors import UserError
 from ..core.files import page_of
+from ..core.limits import shortage
 from ..core.place import is_url
 from ..core.progress import progress_bar
 from ..data.images import is_image, read_image, squish, to_array
 from ..data.sources import Sources, no_photos
 from ..metrics.thresholds import by_hand
+from ..explain.scale import SLOW
 from .info import load_info, pixels_of
 from .engines import auto_engine, check_backend, load_engine
 from .verdict import Verdict
@@ -32,6 +34,9 @@ from .verdict import Verdict
 def _info(model):
     "What is known about a folder, or about a `Fitted`."
     if isinstance(model, (str, Path)): return load_info(model)
+    if not all(hasattr(model, k) for k in ('model', 'explainer', 'heat_scale', 'validation', 'recipe')):
+        raise UserError(f'A {type(model).__name__} is no model that can inspect: give the folder of a run, its bundle, '
+                        'or what fit_patches, fit_learner or fit_metric returned.')
     from defect_nbdev.deploy.bundle import model_info   # imports torch, which an export does not need
     return model_info(model)
 
@@ -118,6 +123,7 @@ def _prepare(x, size, pixels=None):
     except UserError as e: return _Photo(path, error=str(e))
     except Exception as e:
         name = path or 'the image'
+        if shortage(e): return _Photo(path, error=f'{name} needs more memory than there is: make it smaller.')
         return _Photo(path, error=f'{name} cannot be read ({type(e).__name__}: {e}): save it again as PNG.')
     outside = im.info.get('outside', 0.)
     return _Photo(path, im.size[::-1], to_array(squish(im, size)), None if path else im, outside=outside)
@@ -144,8 +150,8 @@ def _verdict(self:Inspector, p, prob, heat):
 def cost(self:Inspector,
     n, # Photos
 )->str:
-    "How long SHAP takes to explain up to n photos, in words; empty for other heat."
-    return self.engine.cost(n) if n and self.info['explainer'] == 'shap' else ''
+    "How long SHAP or occlusion takes to explain up to n photos, in words; empty for other heat."
+    return self.engine.cost(n) if n and self.info['explainer'] in SLOW else ''
 
 # %% ../../nbs/deploy/08_inspector.ipynb #3f7c1ccf
 def _ahead(pool, f, items, n):

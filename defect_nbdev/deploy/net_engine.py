@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from fastcore.basics import patch
 from ..models.gap import anomaly_logit
-from ..explain.heatmap import heatmap
+from ..explain.heatmap import heatmap, squares
 from ..explain.scale import SLOW
 from ..explain.shap import shap_cost
 from .bundle import load_bundle
@@ -62,10 +62,14 @@ def _slow(self:NetEngine, x):
 def cost(self:NetEngine,
     n, # Photos
 )->str:
-    "How long SHAP takes to explain up to n photos, in words."
-    x = torch.rand(3, *np.broadcast_to(self.info['size'], 2))
-    evals = self.explain.get('max_evals', 500)
-    return shap_cost(self.net, x, n, evals) + '; parts that pass are not explained'
+    "How long slow heat takes to explain up to n photos, in words."
+    height, width = np.broadcast_to(self.info['size'], 2).tolist()
+    x = torch.rand(3, height, width)
+    what, evals = 'SHAP', self.explain.get('max_evals', 500)
+    if self.info['explainer'] == 'occlusion':
+        grid = {k: v for k, v in self.explain.items() if k in ('side', 'stride')}
+        what, evals = 'occlusion', len(squares(height, width, **grid))
+    return shap_cost(self.net, x, n, evals, what=what) + '; parts that pass are not explained'
 
 # %% ../../nbs/deploy/06_net_engine.ipynb #4c72fa1e
 def open_net(

@@ -120,12 +120,12 @@ def read_model_json(
     "Read `model.json` and check it; a `UserError` says what is wrong."
     try: info = json.loads(file.read_text(encoding='utf-8'), parse_constant=_no)
     except (ValueError, OSError, RecursionError) as e:
-        raise UserError(f'{file} is damaged ({e}): train again or restore it.') from e
+        raise UserError(f'{file} is damaged ({e}): copy the bundle again, or train again.') from e
     schema = info.get('schema') if isinstance(info, dict) else None
     if isinstance(schema, int) and schema > newest:
         raise UserError(f'{file.parent} was written by a newer version (schema {schema}): '
                         'pip install --upgrade defect_nbdev.')
     info = upgraded(info)
     wrong = problem(info)
-    if wrong: raise UserError(f'{file} is damaged ({wrong}): train again or restore it.')
+    if wrong: raise UserError(f'{file} is damaged ({wrong}): copy the bundle again, or train again.')
     return info

@@ -21,7 +21,7 @@ def _is_blur(name):
     "Is it blur(k,k), with two whole numbers above 0?"
     if not (name.startswith('blur(') and name.endswith(')')): return False
     sides = name[5:-1].split(',')
-    return len(sides) == 2 and all(s.strip().isdigit() and int(s) > 0 for s in sides)
+    return len(sides) == 2 and all(s.strip().isascii() and s.strip().isdigit() and int(s) > 0 for s in sides)
 
 def check_masker(
     name, # inpaint_telea, inpaint_ns or blur(k,k), k in px
@@ -103,6 +103,7 @@ def shap_cost(
     n,             # Number of photos to explain
     max_evals=500, # Evaluations of the network for each photo
     bs=32,         # Evaluations in a batch
+    what='SHAP',   # Name of the explainer
 )->str:            # One line for the user
     "How long explaining n photos will take on this machine."
     b = x[None].expand(bs, -1, -1, -1).contiguous(memory_format=torch.channels_last).to(net.mean.device)
@@ -113,7 +114,7 @@ def shap_cost(
     each = (time.perf_counter() - start)/bs
     s = n*max_evals*each
     takes = f'{s/60:.0f} min' if s > 90 else f'{s:.0f} s'
-    return f'SHAP: {n} photos x {max_evals} evaluations x {1000*each:.0f} ms, about {takes}'
+    return f'{what}: {n} photos x {max_evals} evaluations x {1000*each:.0f} ms, about {takes}'
 
 # %% ../../nbs/explain/02_shap.ipynb #33d3aae5
 def shap_heat(

@@ -195,7 +195,8 @@ def _rule_name(asked):
     shares = []
     if 'max_escape' in asked: shares.append(f"at most {_pct(asked['max_escape'])} escapes")
     if 'max_overkill' in asked: shares.append(f"at most {_pct(asked['max_overkill'])} overkill")
-    return ' and '.join(shares) or 'default: probability 0.5'
+    if shares: return ' and '.join(shares)
+    return 'fewest errors' if 'max_review' in asked else 'default: probability 0.5'
 
 def _rule(d):
     "The rule that was asked for, in words."
@@ -209,9 +210,7 @@ def _rule(d):
 def _share_promise(share, bound, confidence, wrong, n, what, does):
     "One sentence: what a share promises for parts to come."
     seen = f'{wrong} of {n} {what} {does}'
-    if confidence is None:
-        return (f'{seen}, within {_pct(share)}; nothing is promised for parts to come '
-                f'(at most {_pct(bound)} with 95 % confidence).')
+    if confidence is None: return f'{seen}, within {_pct(share)}; nothing is promised for parts to come.'
     sure = f'{_pct(confidence)} confidence'
     if bound <= share: return f'At most {_pct(share)} of {what} {does}, with {sure} ({wrong} of {n} seen).'
     promised = f'which promises at most {_pct(bound)} with {sure}.'
@@ -228,7 +227,8 @@ def _promise(d):
     if 'max_overkill' in asked:
         seen = d['fp'], d['n_good'], 'good parts', 'fail'
         out.append(_share_promise(asked['max_overkill'], d['overkill_bound'], confidence, *seen))
-    if 'cost' in asked or 'f1' in asked:
+    by_errors = 'max_review' in asked and not out        # a band alone lies where it saves the most errors
+    if 'cost' in asked or 'f1' in asked or by_errors:
         out.append('Chosen to suit these very parts: on parts to come expect somewhat more errors.')
     return out
 
@@ -268,7 +268,6 @@ def decide(
     rules = by_share + (cost is not None) + bool(f1) + (fail_at is not None)
     _need_sense(shares, cost, confidence)
     _need_one_rule(rules, fail_at, max_review)
-    if not rules and max_review is not None: cost = (1., 1.)      # a band alone lies where it saves the most errors
     if fail_at is not None: low, high = by_hand(fail_at, review_at)
     elif not rules and max_review is None: low, high = .5, .5
     else: low, high = _by_rule(y, p, max_escape, max_overkill, cost, f1, max_review, prevalence, confidence)
@@ -278,8 +277,9 @@ def decide(
 
 # %% ../../nbs/metrics/06_thresholds.ipynb #a514b969
 def _rate(k, n, bound, confidence):
-    if not n: return f'{k} of {n}'
-    return f'{k} of {n} ({_pct(k/n)}), at most {_pct(bound)} with {_pct(confidence)} confidence'
+    seen = f'{k} of {n}' + (f' ({_pct(k/n)})' if n else '')
+    if not n or confidence is None: return seen
+    return f'{seen}, at most {_pct(bound)} with {_pct(confidence)} confidence'
 
 def _limits(d):
     if d['review_at'] < d['fail_at']:
@@ -296,7 +296,7 @@ def decision_text(
     on='', # Names the parts it was chosen on, such as 'of the validation part'; '': no such line
 )->str:
     "The decision as a short table."
-    n, confidence = d['n_good'] + d['n_anomaly'], d['confidence'] or .95
+    n, confidence = d['n_good'] + d['n_anomaly'], d['confidence']
     rows = dict(rule=d['rule'], thresholds=_limits(d))
     rows['escape'] = _rate(d['fn'], d['n_anomaly'], d['escape_bound'], confidence)
     rows['overkill'] = _rate(d['fp'], d['n_good'], d['overkill_bound'], confidence)

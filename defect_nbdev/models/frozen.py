@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import numpy as np
@@ -97,11 +98,20 @@ class _Memory:
         self.have[key] = maps
 
 # %% ../../nbs/models/12_frozen.ipynb #03e5f3e2
+def _is_ours(file):
+    "Is it a file of features? Other files in the folder don't count."
+    at = file.parent
+    return bool(re.fullmatch(r'[0-9a-f]{32}-\d\.safetensors', file.name)) and re.fullmatch('[0-9a-f]{24}', at.parent.name)
+
+def _bytes(file):
+    try: return file.stat().st_size
+    except FileNotFoundError: return 0       # another training has just replaced it
+
 class _Files:
     "Features in a file for each photo and turn."
     def __init__(self, root, name):
         self.root, self.dir, self.hashes = Path(root), Path(root)/name, {}
-        self.used = sum(f.stat().st_size for f in self.root.rglob('*.safetensors'))
+        self.used = sum(map(_bytes, filter(_is_ours, self.root.glob('*/*/*.safetensors'))))
     def key(self, path, k):
         f = file_key(path)
         if f not in self.hashes: self.hashes[f] = sha256(path)[:32]      # each photo is hashed once, not once an epoch
@@ -114,9 +124,9 @@ class _Files:
         return [d[str(i)] for i in range(len(d))] or None
     def put(self, file, maps):
         # the same photo may come twice in two batches, or the file was damaged
-        if file.is_file(): self.used -= file.stat().st_size
+        if file.is_file(): self.used -= _bytes(file)
         with new_file(file) as f: save_file({str(i): m for i, m in enumerate(maps)}, f)
-        self.used += file.stat().st_size
+        self.used += _bytes(file)
 
 # %% ../../nbs/models/12_frozen.ipynb #8f1f6a41
 class FeatureStore:

@@ -7,7 +7,6 @@ __all__ = ['VGG_BLOCKS', 'BACKBONES', 'IMAGENET_STATS', 'backbone_parts', 'Defec
            'anomaly_probability', 'anomaly_weights', 'fill_weights', 'fill_net', 'defect_net']
 
 # %% ../../nbs/models/05_gap.ipynb #c9c70a1e
-import urllib.error
 from functools import partial
 import torch
 from fastcore.basics import patch
@@ -187,7 +186,9 @@ def _torchvision(backbone):
                         'leave weights out, or give the path of a .safetensors file.')
     version = 'DEFAULT' if backbone == 'vgg16' else 'IMAGENET1K_V1'
     try: return getattr(models, backbone)(weights=version).state_dict()
-    except (urllib.error.URLError, OSError, RuntimeError) as e:
+    except (OSError, RuntimeError) as e:
+        # urllib's errors are OSErrors; a download that was cut off has another hash
+        if isinstance(e, RuntimeError) and 'invalid hash' not in str(e): raise
         raise UserError(f"torchvision's weights of {backbone} could not be downloaded ({e}): connect once, "
                         "or copy torchvision's file to this machine and run defect weights add with it.") from e
 

@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 import numpy as np
 from PIL import Image
+from ..core.errors import UserError
 from ..explain.overlay import overlay
 from ..deploy.verdict import Verdict
 from .page import data_address, document, sections_html
@@ -63,6 +64,7 @@ def html_report(
     most=500,    # At most this many parts get a picture
 )->str:
     "The interactive page: verdicts, thresholds, types, pictures."
+    if not verdicts: raise UserError('There is no verdict to show: give one or more.')
     first = verdicts[0]
     data = dict(review_at=first.review_at, fail_at=first.fail_at, said=said, parts=_parts(verdicts, most))
     text = json.dumps(data).replace('<', '\\u003c')      # no file name can end the script

@@ -136,6 +136,7 @@ def report_page(
 )->str:
     "HTML page of verdicts."
     bad, ok = [v for v in vs if v.error], [v for v in vs if not v.error]
+    if not vs: raise UserError('There is no verdict to show: give one or more.')
     if not ok: raise UserError(f'None of the {len(vs)} images can be read, first: {vs[0].error}')
     said = f'{len(ok)} parts, {Path(name).name}. '
     if bad: said += f'{len(bad)} photos could not be read. '

@@ -7,7 +7,8 @@ __all__ = ['check_run']
 
 # %% ../../nbs/runs/01_check.ipynb #e6b91214
 from pathlib import Path
-from ..core.files import new_file, to_json
+from ..core.files import check_folder, new_file, to_json
+from ..core.lock import alone
 from ..data.images import Pixels, read_image
 from ..data.samples import samples
 from ..data.loaders import show_mean
@@ -35,6 +36,7 @@ def _page(name, c, readable, pixels):
     return page(f'{name}: {c["n"]} photos checked', sections)
 
 # %% ../../nbs/runs/01_check.ipynb #1d5ca342
+@alone
 def check_run(
     source,   # Folder, .csv manifest, the word elpv, or a samples table
     out=None, # Folder for check.json and check.html; None: nothing is written
@@ -42,6 +44,7 @@ def check_run(
     **kwargs, # To samples: good, group, skip, pixels
 )->dict:      # As from `check`; said: how the source was read
     "Check labelled photos and show what was found."
+    if out is not None: check_folder(out, 'check.json')
     said = []
     t = samples(source, strict=False, say=said.append, **kwargs)
     c = check(t, source, bar) | dict(said=[line for line in said if not line.startswith('pixels:')])

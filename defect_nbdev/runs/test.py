@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np, pandas as pd
 from fastprogress.fastprogress import progress_bar
 from ..core.errors import UserError
-from ..core.files import new_file, sha256, to_json
+from ..core.files import check_folder, new_file, sha256, to_json
+from ..core.lock import alone
 from ..data.images import Pixels
 from ..data.sources import Sources, no_photos
 from ..data.layouts import find_layout
@@ -22,6 +23,7 @@ from ..data.pixels import pixels_text
 from ..data.samples import samples
 from ..explain.show import png
 from ..metrics.verdicts import image_metrics
+from ..deploy.info import BUNDLE
 from ..deploy.inspector import Inspector
 from ..batch.rows import write_predictions
 from ..report.figures import confusion_figure, contact_sheet
@@ -111,6 +113,13 @@ def say_pixels(
 
 def _say(line): print(line, flush=True)
 
+def _check_out(out):
+    "A test replaces older figures, and no run: its model would keep the figures of another test."
+    check_folder(out, 'metrics.json')
+    if (Path(out)/BUNDLE).exists():
+        raise UserError(f'{out} is the folder of a run, which keeps its own figures: choose another folder (-o).')
+
+@alone
 def test_run(
     bundle,             # A bundle, or the folder of a run
     source,             # Folder, .csv manifest, the word elpv, or a samples table
@@ -123,6 +132,7 @@ def test_run(
     **kwargs,           # To samples: good, group, skip
 )->dict:                # image_metrics, with seen: number of photos that were trained on
     "Test a bundle on labelled photos."
+    if out is not None: _check_out(out)
     inspector = Inspector(bundle, fail_at, review_at, backend=backend)
     say_engine(inspector, bar)
     t = _labelled(inspector, source, _say if bar else None, **kwargs)
@@ -164,6 +174,7 @@ def _verdicts(inspector, source, include_seen, bar, **kwargs):
     return _judged(inspector, t, bar)
 
 # %% ../../nbs/runs/02_test.ipynb #d3af3dd1
+@alone
 def report_run(
     bundle,             # A bundle, or the folder of a run
     source,             # Folder, .csv manifest, the word elpv, a samples table, or a folder that holds photos itself

@@ -13,6 +13,8 @@ import pandas as pd
 from functools import partial
 from ..core.errors import UserError
 from ..core.files import check_folder, new_folder, to_json
+from ..core.limits import within_limits
+from ..core.lock import alone
 from ..data.samples import samples
 from ..data.check import quick_check, quick_lines
 from ..data.split import split
@@ -107,6 +109,19 @@ def _table(source, samples_kw, feedback, test, seed, say):
     say(f'{t.corrected.sum()} corrected parts from {store} are learned from')
     return split_with_feedback(t, test, seed)
 
+def _limits(out, how, cache_dir=None, **_):
+    "What to change when memory or the disk has run out: remedies for `within_limits`."
+    smaller = 'a smaller size (--size)'
+    if 'bs' in how.options: smaller += ' or fewer photos in a batch (--bs)'
+    memory = f'choose {smaller}, keep features in files (--cache FOLDER), or keep fewer (--cache-gb)'
+    if cache_dir: memory = f'choose {smaller}'
+    disk = f'make room on the disk of {out}, or choose another place for it'
+    if cache_dir:
+        disk += (f'; for {cache_dir} too, or keep fewer features (--cache-gb); '
+                 'those that are finished stay, and the same command goes on with them')
+    return memory, disk
+
+@alone
 def train_run(
     source,          # Folder, .csv manifest, the word elpv, or a samples table
     out,             # Folder of the run
@@ -137,7 +152,8 @@ def train_run(
     t = split(t, test, how.valid if valid is None else valid, seed)
     say(_parts_text(t))
     shown = settings | dict(method=method, parts=name, test=test, seed=seed)
-    with tracking(track, out, shown) as tracker, new_folder(out, f'{BUNDLE}/{INFO}', force) as f:
+    limits = within_limits(*_limits(out, how, **kwargs))
+    with limits, tracking(track, out, shown) as tracker, new_folder(out, f'{BUNDLE}/{INFO}', force) as f:
         fitted = load(how.fit)(
             t, seed=seed, record=f/'history.csv', tracker=tracker, say=say if bar else None, bar=bar, **settings)
         _save(f, fitted, source, box_thr, examples, export, say)
@@ -148,6 +164,7 @@ def train_run(
     return m
 
 # %% ../../nbs/runs/03_train.ipynb #c983c79b
+@alone
 def folds_run(
     source,          # Folder, .csv manifest, the word elpv, or a samples table
     out,             # Folder for folds.json and folds.csv
@@ -169,7 +186,8 @@ def folds_run(
     say = partial(print, flush=True) if bar else lambda text: None
     t = samples(source, say=say, **(samples_kw or {}))
     _check(t, source, say)
-    r, tested = cross_validate(t, fit, k, valid, seed, share=share, bar=bar)
+    with within_limits(*_limits(out, how, **kwargs)):
+        r, tested = cross_validate(t, fit, k, valid, seed, share=share, bar=bar)
     with new_folder(out, 'folds.json', force) as f:
         (f/'folds.json').write_text(to_json(r))
         tested[['path', 'label', 'defect', 'fold', 'p']].to_csv(f/'folds.csv', index=False)

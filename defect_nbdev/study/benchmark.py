@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from ..core.errors import UserError, need
 from ..core.files import new_file, to_json
+from ..core.lock import alone
 from ..data.samples import samples
 from ..data.split import split
 from ..data.synth import synth_folder
@@ -180,6 +181,7 @@ def _some(t, n):
     return t.path.iloc[at].tolist()
 
 # %% ../../nbs/study/06_benchmark.ipynb #c5bbf85c
+@alone
 def benchmark(
     source=None,            # Labelled photos: anything that `samples` takes; None: drawn washers
     stages=STAGES,          # Some of STAGES and LONG

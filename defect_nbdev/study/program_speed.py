@@ -28,13 +28,14 @@ sys.exit(r.stderr if r.returncode else 0)
 
 def measure_process(
     args, # Program and its arguments
-)->tuple: # Seconds, and the largest memory in bytes (where ru_maxrss counts kilobytes, as on Linux)
+)->tuple: # Seconds, and the largest memory in bytes
     "Run a program in a new process, and measure it."
     args = [str(a) for a in args]
     r = subprocess.run([sys.executable, '-c', _MEASURE, *args], capture_output=True, text=True)
     if r.returncode: raise UserError(f'{" ".join(args[:3])} ... failed: {r.stderr[-300:]}')
-    seconds, kilobytes = r.stdout.split()
-    return float(seconds), int(kilobytes)*1024
+    seconds, most = r.stdout.split()
+    unit = 1 if sys.platform == 'darwin' else 1024          # macOS counts bytes
+    return float(seconds), int(most)*unit
 
 # %% ../../nbs/study/05_program_speed.ipynb #720a2b5b
 def _program():

@@ -139,7 +139,7 @@ def _plain_probabilities(learn, t, size):
     model, out, pixels = learn.model.eval(), [], Pixels.of(t)
     with torch.inference_mode():
         for p in t.path:
-            x = torch.from_numpy(to_array(squish(read_image(p, pixels), size)))[None]
+            x = torch.from_numpy(to_array(squish(read_image(p, pixels), size)))[None].to(learn.dls.device)
             out.append(float(anomaly_probability(model(x))))
     return np.array(out)
 

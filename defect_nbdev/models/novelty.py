@@ -71,24 +71,26 @@ def _second(m):
 
 def _texture(y, coarse):
     "Sharpness, noise, lines and even areas of brightness [h, w]."
-    middle = y[1:-1, 1:-1]
-    cross = y[:-2, 1:-1] + y[2:, 1:-1] + y[1:-1, :-2] + y[1:-1, 2:]
-    corners = y[:-2, :-2] + y[:-2, 2:] + y[2:, :-2] + y[2:, 2:]
-    laplace = np.abs(4*middle - cross)
+    right, down = np.diff(y, axis=1), np.diff(y, axis=0)
+    bend = np.diff(right, axis=1)
+    laplace = np.abs(bend[1:-1] + np.diff(down, axis=0)[:, 1:-1])
+    noise = np.diff(np.diff(bend, axis=0), axis=0)
     fine, coarse = _log(laplace.mean()), _log(coarse, 1e-3)
-    right, down = np.abs(np.diff(y, axis=1)).mean(), np.abs(np.diff(y, axis=0)).mean()
+    right, down = np.abs(right).mean(), np.abs(down).mean()
     return dict(
-        fine=fine, coarse=coarse, ratio=fine - coarse, noise=_log(np.abs(corners - 2*cross + 4*middle).mean()),
+        fine=fine, coarse=coarse, ratio=fine - coarse, noise=_log(np.abs(noise).mean()),
         rows=_log(_second(y.mean(1))), columns=_log(_second(y.mean(0))),
         slant=math.log((right + 2e-3)/(down + 2e-3)), flat=(laplace < .006).mean())
 
-def _light(a, y):
-    "Brightness and colour of a photo [h, w, 3] with brightness y."
-    red, _, blue = a.mean((0, 1))
-    mean = y.mean()
+def _light(im):
+    "Brightness and colour; a smaller photo has the same."
+    small = im.resize((SIDE, SIDE), Image.BOX)
+    red, green, blue = np.asarray(small, np.float32).transpose(2, 0, 1)/255
+    y = .299*red + .587*green + .114*blue
+    most, least = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
     return dict(
-        brightness=mean, dark=(y < .04).mean(), bright=(y > .96).mean(), contrast=y.std(),
-        saturation=(a.max(2) - a.min(2)).mean(), red=red - mean, blue=blue - mean)
+        brightness=y.mean(), dark=(y < .04).mean(), bright=(y > .96).mean(), contrast=y.std(),
+        saturation=(most - least).mean(), red=(red - y).mean(), blue=(blue - y).mean())
 
 # %% ../../nbs/models/13_novelty.ipynb #dd7bf0ce
 def photo_measures(
@@ -98,10 +100,9 @@ def photo_measures(
 )->dict:      # The keys of MEASURES, float
     "Brightness, colour, sharpness and size of a photo."
     if coarse is None: coarse = _edges(im)[1]
-    a = np.asarray(im, np.float32)/255
-    y = a @ _LUMA
+    y = np.asarray(im.convert('L'), np.float32)/255
     h, w = size
-    found = dict(height=math.log(h), width=math.log(w), aspect=math.log(h/w)) | _light(a, y) | _texture(y, coarse)
+    found = dict(height=math.log(h), width=math.log(w), aspect=math.log(h/w)) | _light(im) | _texture(y, coarse)
     return {k: float(found[k]) for k in MEASURES}
 
 def photo_features(

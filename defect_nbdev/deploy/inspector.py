@@ -18,7 +18,7 @@ from ..core.errors import UserError
 from ..core.progress import progress_bar
 from ..data.images import read_image, squish, to_array
 from ..data.sources import Sources
-from ..models.novelty import fit_gate, read_gate
+from ..models.novelty import RATE, fit_gate, read_gate
 from ..metrics.thresholds import by_hand
 from .info import bundle_of, load_info
 from .engines import auto_engine, check_backend, load_engine
@@ -107,11 +107,13 @@ def _open_gate(self:Inspector, model, gate):
     "The gate for unlike photos; `note` says why there is none."
     self.gate, self.note = None, ''
     rate = None if gate is True else gate
-    if gate is False: self.note = 'no gate for unlike photos'
-    elif not isinstance(model, (str, Path)): self.gate = fit_gate(model.table, model.size, **({} if rate is None else dict(rate=rate)))
+    if gate is False:
+        self.note, self.info['gate'] = 'no gate for unlike photos', None
+    elif not isinstance(model, (str, Path)): self.gate = fit_gate(model.table, model.size, rate or RATE)
     elif self.info.get('gate'): self.gate = read_gate(bundle_of(model), self.info['gate'], rate)
     elif 'gate' not in self.info: self.note = NO_GATE
-    if self.gate is None: self.note = self.note or FEW_PHOTOS
+    if self.gate: self.info['gate'] = self.gate.settings | dict(rate=self.gate.rate)     # a run depends on it
+    elif not self.note: self.note = FEW_PHOTOS
 
 # %% ../../nbs/deploy/08_inspector.ipynb #9c349fbf
 @dataclass
@@ -131,14 +133,13 @@ def _outside(im):
     "Why a photo doesn't fit the range of the training photos; `read_image` counts its pixels."
     share = im.info.get('outside', 0)
     if share <= OUTSIDE: return ''
-    return f"{100*share:.2g} % of its pixels lie outside {im.info.get('range', 'the range of the training photos')}"
+    return f'{100*share:.2g} % of its pixels lie outside the range of the training photos'
 
 def _gated(im, small, gate):
     "What the gate says: p_like, unlike, defect."
-    p, why, defect = gate.judge(small, im.size[::-1])
+    p, why, defect = gate.judge(small, im.size[::-1]) if gate else (float('nan'), '', False)
     out = _outside(im)
-    if not out: return p, why, defect
-    return 0., f"unlike the training photos: {out}{', ' + why.split(': ', 1)[1] if why else ''}", False
+    return (p, f'unlike the training photos: {out}', False) if out else (p, why, defect)
 
 def _prepare(x, size, gate=None):
     "A `_Photo` of a path, an image or an array; one that cannot be read never stops the others."
@@ -149,7 +150,7 @@ def _prepare(x, size, gate=None):
         name = path or 'the image'
         return _Photo(path, error=f'{name} cannot be read ({type(e).__name__}: {e}): save it again as PNG.')
     small = squish(im, size)
-    p_like, unlike, defect = _gated(im, small, gate) if gate else (float('nan'), '', False)
+    p_like, unlike, defect = _gated(im, small, gate)
     return _Photo(path, im.size[::-1], to_array(small), None if path else im, '', p_like, unlike, defect)
 
 # %% ../../nbs/deploy/08_inspector.ipynb #1b887f66

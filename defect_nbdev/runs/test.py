@@ -54,7 +54,8 @@ def evaluate(
     write_predictions(vs, out)
     ok = _readable(vs)
     m = image_metrics([v.truth == 'anomaly' for v in ok], [v.p_anomaly for v in ok], inspector.fail_at, inspector.review_at)
-    m |= dict(unreadable=len(vs) - len(ok))
+    unlike = [v.truth for v in ok if v.unlike]
+    m |= dict(unreadable=len(vs) - len(ok), unlike_good=unlike.count('good'), unlike_anomaly=unlike.count('anomaly'))
     files = {
         'contact_sheet.png': png(contact_sheet(ok)),
         'confusion.png': png(confusion_figure(m)),

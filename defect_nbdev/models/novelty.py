@@ -199,7 +199,8 @@ def conformal_p(
 
 # %% ../../nbs/models/13_novelty.ipynb #2d8f4961
 RATE = 1/200     # Of normal photos, so many may be called unlike
-ANOMALY_RATE = .05 # Of learned anomalies, so many may be called unlike
+ANOMALY_RATE = .05 # Of anomalies like those that were learned, so many may be called unlike
+_BEYOND = 1.5    # So many times as far as the strangest anomaly in one test, and no anomaly explains it
 LEAST = 6        # Good photos that a gate needs
 
 def _number(v): return float(f'{float(v):.6g}')
@@ -231,6 +232,7 @@ class Gate:
         self._start, self._step = np.array(settings['tails']).T
         self.good, self.bad = np.array(settings['good']), np.array(settings['anomaly'])
         self.limit = _limit(self.good, self.rate)
+        self._most = np.maximum(self.limit, _BEYOND*np.array(settings['anomaly_most']))
 
     def steps(self,
         x, # Features [n, FEATURES]
@@ -283,6 +285,12 @@ def _reason(self:Gate, x, steps, size, p):
     return 'unlike the training photos: ' + ', '.join(said)
 
 @patch
+def _is_defect(self:Gate, steps):
+    "Is a photo like the learned anomalies?"
+    if len(self.bad) < LEAST or (steps > self._most).any(): return False
+    return bool(conformal_p(self.bad, [steps.max()])[0] >= ANOMALY_RATE)
+
+@patch
 def judge(self:Gate,
     im,   # PIL image, RGB, at the size of the network's input
     size, # (height, width) of the photo before, px
@@ -293,8 +301,7 @@ def judge(self:Gate,
     s = steps.max()
     p = float(conformal_p(self.good, [s])[0])
     if p >= self.rate: return p, '', False
-    defect = len(self.bad) >= LEAST and conformal_p(self.bad, [s])[0] >= ANOMALY_RATE
-    return p, self._reason(x[0], steps[0], size, p), bool(defect)
+    return p, self._reason(x[0], steps[0], size, p), self._is_defect(steps[0])
 
 # %% ../../nbs/models/13_novelty.ipynb #873318ac
 MOST = 2000      # Photos that a gate is learned from, at most
@@ -355,12 +362,14 @@ def fit_gate(
     s = _fit_space(x)
     held_out = _held_out_scores(x, fold)
     tails = _tails(held_out[good])
-    steps = ((held_out - tails[:, 0])/tails[:, 1]).max(1)
+    each = (held_out - tails[:, 0])/tails[:, 1]
+    steps, most = each.max(1), each[~good].max(0, initial=0)
     settings = dict(
         rate=rate, photos=len(t), sizes=[sizes.min(0).tolist(), sizes.max(0).tolist()],
         ranges=[_numbers(r) for r in np.stack([x[:, SEEN:].min(0), x[:, SEEN:].max(0)], 1)],
         known=[_numbers(r) for r in s['known']], variance=[_numbers(v) for v in s['variance']], rest=_numbers(s['rest']),
-        tails=[_numbers(r) for r in tails], good=sorted(_numbers(steps[good])), anomaly=sorted(_numbers(steps[~good])))
+        tails=[_numbers(r) for r in tails], anomaly_most=_numbers(most),
+        good=sorted(_numbers(steps[good])), anomaly=sorted(_numbers(steps[~good])))
     return Gate(settings, s['space'])
 
 # %% ../../nbs/models/13_novelty.ipynb #52e9102b
@@ -403,6 +412,7 @@ def read_gate(
 
 def _agrees(s, q):
     "Do the lists of model.json have the lengths that this version needs?"
-    lengths = [len(v) for v in (*s['variance'], s['known'], s['ranges'], s['tails'])]
+    lengths = [len(v) for v in (*s['variance'], s['known'], s['ranges'], s['tails'], s['anomaly_most'])]
     ordered = all(np.all(np.diff(s[k]) >= 0) for k in ('good', 'anomaly'))
-    return ordered and lengths == [q, q, len(MEASURES), len(MEASURES), len(_TESTS)]
+    positive = all(b > 0 and c > 0 for _, b, c in s['known']) and all(step > 0 for _, step in s['tails'])
+    return ordered and positive and lengths == [q, q, len(MEASURES), len(MEASURES), len(_TESTS), len(_TESTS)]

@@ -76,6 +76,7 @@ def _run(inspector, photos, out, extras, resume, force, engine):
     counts = ', '.join(f'{c} {label}' for label, c in m['verdicts'].items() if c)
     other = f"; other files, passed over: {m['skipped']}" if m['skipped'] else ''
     print(f'{counts}{other}   ->  {out}/predictions.csv, coco.json')
+    for text in m['trend']['warnings']: print(f'trend: {text}', file=sys.stderr, flush=True)
     return int(m['failed'] > 0)
 
 def _on_screen(inspector, photos):
@@ -155,7 +156,8 @@ def watch(
     at = thresholds_of(threshold, fail_at, review_at)
     inspector = Inspector(model, **at, backend=backend, gate=not no_gate)
     say = lambda v: print(_line(v), flush=True)
-    with Watch(inspector, inbox, out, move, settle, say) as w:
+    warn = lambda text: print(f'trend: {text}', file=sys.stderr, flush=True)
+    with Watch(inspector, inbox, out, move, settle, say, warn) as w:
         _say_engine(inspector)
         n = w.run(once=once)
     print(f'{n} photos   ->  {out}/verdicts.csv')

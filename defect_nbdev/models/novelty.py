@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['GRID', 'CELLS', 'WAYS', 'SIDE', 'MEASURES', 'SEEN', 'FEATURES', 'COMPONENTS', 'SHAPE', 'RATE', 'ANOMALY_RATE',
-           'LEAST', 'MOST', 'GATE', 'photo_measures', 'photo_features', 'conformal_p', 'Gate', 'fit_gate', 'read_gate']
+           'LEAST', 'MOST', 'GATE', 'photo_measures', 'photo_features', 'conformal_p', 'Gate', 'features_of',
+           'folds_of', 'gate_of', 'fit_gate', 'read_gate']
 
 # %% ../../nbs/models/13_novelty.ipynb #e0b370e8
 import hashlib
@@ -291,17 +292,23 @@ def _is_defect(self:Gate, steps):
     return bool(conformal_p(self.bad, [steps.max()])[0] >= ANOMALY_RATE)
 
 @patch
+def judge_features(self:Gate,
+    x,    # Features [FEATURES] of a photo
+    size, # (height, width) of the photo before, px
+):        # As judge
+    "Look at the features of one photo."
+    steps = self.steps(x[None])[0]
+    p = float(conformal_p(self.good, [steps.max()])[0])
+    if p >= self.rate: return p, '', False
+    return p, self._reason(x, steps, size, p), self._is_defect(steps)
+
+@patch
 def judge(self:Gate,
     im,   # PIL image, RGB, at the size of the network's input
     size, # (height, width) of the photo before, px
 ):        # p in 0..1, the reason in words ('' for a photo like the good ones), and whether it is like the anomalies
     "Look at one photo."
-    x = photo_features(im, size)[None]
-    steps = self.steps(x)
-    s = steps.max()
-    p = float(conformal_p(self.good, [s])[0])
-    if p >= self.rate: return p, '', False
-    return p, self._reason(x[0], steps[0], size, p), self._is_defect(steps[0])
+    return self.judge_features(photo_features(im, size), size)
 
 # %% ../../nbs/models/13_novelty.ipynb #873318ac
 MOST = 2000      # Photos that a gate is learned from, at most
@@ -314,7 +321,11 @@ def _picked(t):
     keep = np.linspace(0, len(t) - 1, MOST).round().astype(int)
     return t.sort_values(['label', 'path']).iloc[keep].reset_index(drop=True)
 
-def _features_of(paths, size, read):
+def features_of(
+    paths, # Of photos
+    size,  # Of the network's input, px: side of the square, or (height, width)
+    read=read_image, # Function that reads a photo from its path
+):         # float64 [n, FEATURES] and int [n, 2]
     "Features [n, FEATURES] and sizes [n, 2] of photos, read in threads."
     from concurrent.futures import ThreadPoolExecutor
     def one(path):
@@ -339,12 +350,35 @@ def _tails(scores):
     tails[:, 1] = np.maximum(tails[:, 1], least)
     return tails
 
-def _folds_of(t):
+def folds_of(
+    t, # Samples table
+):     # int [n]
     "Fold of each photo, int `[n]`; copies and groups stay together."
     from defect_nbdev.data.split import together   # imports scipy.sparse, which inspecting doesn't need
     _, g = np.unique(together(t), return_inverse=True)
     k = min(_FOLDS if len(t) < 400 else 5, g.max() + 1)
     return (np.random.default_rng(0).permutation(g.max() + 1) % k)[g]
+
+def gate_of(
+    x,         # Features [n, FEATURES] of the training photos
+    sizes,     # int [n, 2]: (height, width) of each, px
+    good,      # bool [n]: no anomaly?
+    fold,      # int [n]: photos with the same number are held out together
+    rate=RATE, # Share of normal photos that may be called unlike, 0..1
+)->Gate:
+    "Learn a gate from features."
+    s = _fit_space(x)
+    held_out = _held_out_scores(x, fold)
+    tails = _tails(held_out[good])
+    each = (held_out - tails[:, 0])/tails[:, 1]
+    steps, most = each.max(1), each[~good].max(0, initial=0)
+    settings = dict(
+        rate=rate, photos=len(x), sizes=[sizes.min(0).tolist(), sizes.max(0).tolist()],
+        ranges=[_numbers(r) for r in np.stack([x[:, SEEN:].min(0), x[:, SEEN:].max(0)], 1)],
+        known=[_numbers(r) for r in s['known']], variance=[_numbers(v) for v in s['variance']], rest=_numbers(s['rest']),
+        tails=[_numbers(r) for r in tails], anomaly_most=_numbers(most),
+        good=sorted(_numbers(steps[good])), anomaly=sorted(_numbers(steps[~good])))
+    return Gate(settings, s['space'])
 
 def fit_gate(
     t,               # Samples table with its split; the test part isn't looked at
@@ -356,21 +390,10 @@ def fit_gate(
     t = _picked(t)
     good = (t.label == 'good').values
     if good.sum() < LEAST: return None
-    x, sizes = _features_of(t.path, size, read)
-    fold = _folds_of(t)
+    x, sizes = features_of(t.path, size, read)
+    fold = folds_of(t)
     if fold.max() < 1: return None
-    s = _fit_space(x)
-    held_out = _held_out_scores(x, fold)
-    tails = _tails(held_out[good])
-    each = (held_out - tails[:, 0])/tails[:, 1]
-    steps, most = each.max(1), each[~good].max(0, initial=0)
-    settings = dict(
-        rate=rate, photos=len(t), sizes=[sizes.min(0).tolist(), sizes.max(0).tolist()],
-        ranges=[_numbers(r) for r in np.stack([x[:, SEEN:].min(0), x[:, SEEN:].max(0)], 1)],
-        known=[_numbers(r) for r in s['known']], variance=[_numbers(v) for v in s['variance']], rest=_numbers(s['rest']),
-        tails=[_numbers(r) for r in tails], anomaly_most=_numbers(most),
-        good=sorted(_numbers(steps[good])), anomaly=sorted(_numbers(steps[~good])))
-    return Gate(settings, s['space'])
+    return gate_of(x, sizes, good, fold, rate)
 
 # %% ../../nbs/models/13_novelty.ipynb #52e9102b
 GATE = 'gate.npy'

@@ -15,14 +15,10 @@ from ..core.files import fit_name
 from ..data.images import squish, to_array
 from ..explain.overlay import overlay
 from ..explain.scale import SLOW
-from ..deploy.verdict import Verdict
+from ..deploy.verdict import Verdict, label_of
 from ..batch.rows import verdict_row, write_coco, write_csv
 
 # %% ../../nbs/app/01_rejudge.ipynb #9fb924f8
-def _label(p, fail, review):
-    if p >= fail: return 'FAIL'
-    return 'REVIEW' if p >= review else 'PASS'
-
 def _share_boxes(v, out):
     "Give `out` the boxes of `v`, found now if they weren't before."
     if '_boxes' not in v.__dict__: v.__dict__['_boxes'] = out._found
@@ -37,7 +33,10 @@ def judged(
     "The same photo at other thresholds. Where SHAP left out a part that passed, there is no heat to find boxes in."
     if v.error: return v
     low = fail if review is None else min(review, fail)
-    out = replace(v, fail_at=fail, review_at=low, label=_label(v.p_anomaly, fail, low))
+    fails = v.p_anomaly >= fail
+    unlike = v.unlike or ('' if fails else v.odd)      # no threshold lets a strange photo pass
+    label = label_of(v.p_anomaly, fail, low, unlike)
+    out = replace(v, fail_at=fail, review_at=low, label=label, unlike=unlike, odd=v.odd if fails else '')
     if out.label != 'PASS': _share_boxes(v, out)
     return out
 
@@ -58,7 +57,8 @@ def headline(
     "The verdict on one photo, in words."
     if v.error: return v.error
     name = Path(v.path).name or 'the photo'
-    said = f'{name} {SAYS[v.label]}: probability of anomaly {v.p_anomaly:.2f} ({_band(v)})'
+    why = f'{v.unlike}; ' if v.unlike else ''
+    said = f'{name} {SAYS[v.label]}: {why}probability of anomaly {v.p_anomaly:.2f} ({_band(v)})'
     if v.label == 'PASS': return said
     n = len(v.boxes)
     return f"{said}, {n} box{'es'*(n != 1)}"
@@ -81,7 +81,7 @@ COLUMNS = ['no.', 'photo', 'verdict', 'probability', 'boxes', 'remark']
 def _table_row(i, v):
     name = Path(v.path).name
     if v.error: return i, name, v.label, None, None, v.error
-    return i, name, v.label, round(float(v.p_anomaly), 3), len(v.boxes), v.error
+    return i, name, v.label, round(float(v.p_anomaly), 3), len(v.boxes), v.unlike
 
 # %% ../../nbs/app/01_rejudge.ipynb #9447f703
 def table_of(

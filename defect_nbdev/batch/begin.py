@@ -59,6 +59,8 @@ def read_inputs(
 def _settings_hash(info):
     "Hash of all that turns a network's output into a verdict."
     judging = {k: info.get(k) for k in ('net', 'size', 'temperature', 'box_rule', 'heat_scale', 'explainer', 'pixels')}
+    gate = info.get('gate')
+    if gate: judging['gate'] = gate.get('sha256'), gate['rate']
     return hashlib.sha256(to_json(judging).encode()).hexdigest()
 
 def run_settings(

@@ -18,6 +18,7 @@ from ..core.place import Place
 from ..core.progress import progress_bar
 from .rows import check_extras, finished_row, write_coco, write_csv
 from .shards import gaps, read_shards, write_shard
+from .trend import Trend
 from .begin import begin, locked, read_inputs, run_settings
 
 # %% ../../nbs/batch/04_job.ipynb #b7ff616a
@@ -110,18 +111,20 @@ def _versions():
     return found
 
 # %% ../../nbs/batch/04_job.ipynb #2ea19a4b
-def _finish(out, run, seconds):
+def _finish(out, run, seconds, info=None):
     "Tables and `manifest.json` from the shards."
     n, count = run['photos'], dict.fromkeys(('PASS', 'REVIEW', 'FAIL', 'ERROR'), 0)
+    trend = Trend(info or {})
     def counted():
         for r in _whole(out, n):
             count[r['verdict']] += 1
+            trend.add(r)
             yield r
     with out.new('predictions.csv') as f: write_csv(counted(), f)
     with out.new('coco.json') as f: write_coco(lambda: _whole(out, n), f)
     failed = count['ERROR']
     m = run | dict(seen=n, done=n - failed, failed=failed, verdicts=count)
-    m |= dict(seconds=round(seconds, 1), versions=_versions())
+    m |= dict(seconds=round(seconds, 1), versions=_versions(), trend=trend.summary())
     with out.new('manifest.json') as f: f.write_text(to_json(m))
     return m
 
@@ -147,7 +150,7 @@ def inspect_run(
     rows=500,     # A part is written after so many photos
     seconds=20.,  # Or after so many seconds
     bar=True,     # Show progress?
-)->dict:          # manifest.json: seen, done, failed, skipped (a number), passed (by reason), verdicts, thresholds, hashes of model and list, versions
+)->dict:          # manifest.json: seen, done, failed, skipped (a number), passed (by reason), verdicts, thresholds, hashes of model and list, versions, trend
     "Inspect any number of photos; a photo that cannot be read becomes a row with its reason."
     check_extras(extras)
     out, start = Place(out), time.monotonic()
@@ -157,4 +160,4 @@ def inspect_run(
         cost = inspector.cost(job.left) if bar else ''
         if cost: print(cost, file=sys.stderr)
         _work(job, engine or LocalEngine(inspector, out, extras), rows, seconds, bar)
-        return _finish(out, run, time.monotonic() - start)
+        return _finish(out, run, time.monotonic() - start, getattr(inspector, 'info', None))

@@ -30,24 +30,24 @@ def as_text(
 
 def verdict_row(
     v:Verdict, # Verdict of one photo
-)->dict:       # path, verdict, p_anomaly (ERROR: None), fail_at, review_at, height, width, boxes, box_scores, error
+)->dict:       # path, verdict, p_anomaly (ERROR: None), fail_at, review_at, height, width, boxes, box_scores, error, unlike, p_like (without a gate: None)
     "A `Verdict` without its picture and heat; boxes are xyxy half-open, in pixels of the photo, best first."
     r = v.to_dict()
     h, w = r.pop('size')
-    return r | dict(path=as_text(v.path), error=as_text(v.error), height=int(h), width=int(w))
+    return r | dict(path=as_text(v.path), error=as_text(v.error), unlike=as_text(v.unlike), height=int(h), width=int(w))
 
 # %% ../../nbs/batch/01_rows.ipynb #cef268f0
-CSV_COLUMNS = 'path label verdict p_anomaly n_boxes x0 y0 x1 y1 box_score error'.split()
+CSV_COLUMNS = 'path label verdict p_anomaly n_boxes x0 y0 x1 y1 box_score error unlike'.split()
 
 def csv_row(
     r,   # dict from verdict_row; where the truth is known, with the key truth: good or anomaly
 )->list: # Values in the order of CSV_COLUMNS
     "One line of `predictions.csv`."
-    truth = r.get('truth', '')
-    if r['error']: return [r['path'], truth, r['verdict'], *['']*7, r['error']]
+    truth, unlike = r.get('truth', ''), r.get('unlike') or ''      # an older row has no unlike
+    if r['error']: return [r['path'], truth, r['verdict'], *['']*7, r['error'], unlike]
     best = ['']*5
     if r['boxes']: best = [*r['boxes'][0], f"{r['box_scores'][0]:.6f}"]
-    return [r['path'], truth, r['verdict'], f"{r['p_anomaly']:.6f}", len(r['boxes']), *best, '']
+    return [r['path'], truth, r['verdict'], f"{r['p_anomaly']:.6f}", len(r['boxes']), *best, '', unlike]
 
 # %% ../../nbs/batch/01_rows.ipynb #1cc118ee
 def write_csv(
@@ -73,7 +73,9 @@ def _readable(rows):
     return enumerate((r for r in rows if not r['error']), 1)
 
 def _coco_images(rows):
-    for i, r in _readable(rows): yield dict(id=i, file_name=r['path'], height=r['height'], width=r['width'])
+    for i, r in _readable(rows):
+        image = dict(id=i, file_name=r['path'], height=r['height'], width=r['width'])
+        yield image | dict(unlike=r['unlike']) if r.get('unlike') else image
 
 def _coco_boxes(rows):
     numbers = itertools.count(1)

@@ -23,7 +23,9 @@ SCHEMA = pa.schema([
     ('width', pa.int32()),
     ('boxes', pa.list_(pa.list_(pa.int32()))),
     ('box_scores', pa.list_(pa.float64())),
-    ('error', pa.string())])
+    ('error', pa.string()),
+    ('unlike', pa.string()),
+    ('p_like', pa.float64())])
 
 def write_shard(
     rows, # verdict_rows, each with its id; ids are consecutive

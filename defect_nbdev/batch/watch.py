@@ -22,6 +22,7 @@ from ..core.place import Place, is_url
 from ..data.sources import Passed, Sources
 from .rows import append_csv, as_text, verdict_row, write_csv
 from .begin import locked
+from .trend import Trend
 from .job import stopped_gently
 
 # %% ../../nbs/batch/06_watch.ipynb #27aeccb8
@@ -97,6 +98,7 @@ class Watch:
         move=False,         # Move each photo into out/PASS, REVIEW, FAIL or ERROR? False: leave it where it is
         settle=2.,          # Seconds for which a file must not have changed
         say=lambda v: None, # Called with each Verdict
+        warn=lambda text: None, # Called once when photos become unlike the training photos, or scores drift; with a sentence
     ):
         if is_url(str(out)) or is_url(str(inbox)):
             raise UserError('A bucket cannot be watched, or written to while watching: give folders on this machine.')
@@ -104,7 +106,7 @@ class Watch:
         if os.path.realpath(inbox) == os.path.realpath(out):
             raise UserError(f'{inbox} cannot hold the results too: choose another folder (-o).')
         self.inspector, self.inbox, self.out = inspector, Path(inbox), Path(out)
-        self.move, self.settle, self.say = move, settle, say
+        self.move, self.settle, self.say, self.warn = move, settle, say, warn
         self.waiting = {}    # path -> (key, when it was first seen): may still grow
         self.done = {}       # path -> key: inspected, and still in the inbox
         self.passed = Passed()   # What the last look passed over
@@ -133,6 +135,8 @@ def __enter__(self:Watch):
         self.diary = Diary(self.out/'watch.sqlite')
         s.callback(self.diary.close)
         write_csv(self.diary.rows(), self.out/'verdicts.csv')    # completes a line that a kill cut off
+        self.trend = Trend(getattr(self.inspector, 'info', {}))
+        for row in self.diary.rows(): self.trend.add(row)       # the shift goes on; what was told stays told
         self.held = s.pop_all()
     return self
 
@@ -227,6 +231,7 @@ def look(self:Watch,
         append_csv(row, self.out/'verdicts.csv')
         self._leave(p, key, v.label)
         self.say(v)
+        for text in self.trend.add(row): self.warn(text)
         n += 1
         if stop(): break
     return n

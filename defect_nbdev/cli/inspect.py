@@ -29,11 +29,13 @@ def _line(v):
     "A verdict as one line."
     if v.error: return f'{v.label}  {v.error}'
     boxes = ''.join(f'  box {x0},{y0},{x1},{y1}' for x0, y0, x1, y1 in v.boxes)
-    return f'{v.label}  p={v.p_anomaly:.3f}  {v.path}{boxes}'
+    unlike = f'  {v.unlike}' if v.unlike else ''
+    return f'{v.label}  p={v.p_anomaly:.3f}  {v.path}{boxes}{unlike}'
 
 def _say_engine(inspector):
     "Which engine was chosen, and why, where it was not named; on stderr, because verdicts are read from stdout."
     if inspector.why: print(f'engine: {inspector.why}', file=sys.stderr, flush=True)
+    if getattr(inspector, 'note', ''): print(f'gate: {inspector.note}', file=sys.stderr, flush=True)
 
 def _say_passed(passed):
     "What was passed over, if anything was."
@@ -81,6 +83,7 @@ def _run(inspector, photos, out, extras, resume, force, engine):
     _say_engine(inspector)
     counts = ', '.join(f'{c} {label}' for label, c in m['verdicts'].items() if c)
     print(f'{counts}   ->  {out}/predictions.csv, coco.json')
+    for text in m['trend']['warnings']: print(f'trend: {text}', file=sys.stderr, flush=True)
     from defect_nbdev.data.sources import Passed
     _say_passed(Passed(m.get('passed')))
     return int(m['failed'] > 0)
@@ -113,6 +116,7 @@ def predict(
     cpus:positive=1.,        # of each worker
     gpus:positive=0.,        # of each worker, may be a fraction
     evals:count=None,        # evaluations for each heatmap by SHAP
+    no_gate:bool=False,      # judge photos unlike the training photos as if they were like them
     masker:Arg(shown='NAME')=None, # how SHAP hides parts of a photo: blur(32,32), inpaint_telea or inpaint_ns
     threshold:_OLD=None,     # older spelling of --review-at and --fail-at
 ):
@@ -124,7 +128,7 @@ def predict(
     from defect_nbdev.deploy.inspector import Inspector
     _only_with_out(out, engine, overlays=overlays, heatmaps=heatmaps, masks=masks, resume=resume, force=force)
     at = thresholds_of(threshold, fail_at, review_at)
-    kw = dict(**at, bs=bs, backend=backend, **_explain(model, backend, evals, masker))
+    kw = dict(**at, bs=bs, backend=backend, gate=not no_gate, **_explain(model, backend, evals, masker))
     inspector = Inspector(model, workers=workers, **kw)
     if not out: return _on_screen(inspector, photos)
     extras = [k for k, v in dict(overlays=overlays, heatmaps=heatmaps, masks=masks).items() if v]
@@ -148,6 +152,7 @@ def watch(
     fail_at:_P=None,         # a part fails from this probability on; without it the model's own
     review_at:_P=None,       # a part passes below this probability, and goes to REVIEW between the two
     backend:BACKENDS='auto', # what runs the model, as for predict
+    no_gate:bool=False,      # judge photos unlike the training photos as if they were like them
     threshold:_OLD=None,     # older spelling of --review-at and --fail-at
 ):
     """inspect a folder that a camera fills, until Ctrl-C
@@ -157,9 +162,10 @@ def watch(
     from defect_nbdev.deploy.inspector import Inspector
     from defect_nbdev.batch.watch import Watch
     at = thresholds_of(threshold, fail_at, review_at)
-    inspector = Inspector(model, **at, backend=backend)
+    inspector = Inspector(model, **at, backend=backend, gate=not no_gate)
     say = lambda v: print(_line(v), flush=True)
-    with Watch(inspector, inbox, out, move, settle, say) as w:
+    warn = lambda text: print(f'trend: {text}', file=sys.stderr, flush=True)
+    with Watch(inspector, inbox, out, move, settle, say, warn) as w:
         _say_engine(inspector)
         n = w.run(once=once)
         _say_passed(w.passed)

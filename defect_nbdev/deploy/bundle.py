@@ -18,6 +18,7 @@ from ..core.files import new_file, new_folder, sha256, to_json
 from ..data.images import Pixels
 from ..models.weights import SHA256, SHIPPED
 from ..models.timm_backbone import TIMM
+from ..models.novelty import fit_gate
 from ..explain.box_rule import PLAIN, box_threshold
 from ..metrics.calibration import apply_temperature, fit_temperature
 from ..metrics.thresholds import decide
@@ -101,12 +102,14 @@ def write_bundle(
     net,        # A DefectNet, MetricNet or PatchNet
     info,       # As from model_info
     force=True, # Replace an older bundle?
+    gate=None,  # A Gate; None: the bundle has none
 )->Path:        # Of the bundle
     "Write a bundle; an older one is replaced only by a complete new one."
     w = _kept(net, info['frozen'])
     with new_folder(path, INFO, force) as f:
         save_file(w, f/MODEL)
-        text = to_json(info | dict(weights_sha256=sha256(f/MODEL)))
+        kept = gate.write(f) if gate else None
+        text = to_json(info | dict(weights_sha256=sha256(f/MODEL), gate=kept))
         if what := problem(json.loads(text)):
             raise UserError(f'The model cannot be kept, because it could not be read again ({what}): train with other settings.')
         (f/INFO).write_text(text)
@@ -119,6 +122,7 @@ def save_bundle(
     source='',  # Where the photos came from
     box_thr=None, # Heat in 0..1 from which a pixel is framed; None: the fitted rule
     force=True, # Replace an older bundle?
+    gate=None,  # A Gate; None: one is learned from the training photos
     **more,     # Other entries of model.json
 )->Path:        # Of the bundle
     "Save what a training returned."
@@ -127,7 +131,8 @@ def save_bundle(
     if box_thr is not None:
         info['box_rule']['thr'] = box_thr
         info['box_by_hand'] = True
-    return write_bundle(path, fitted.model, info, force)
+    gate = gate or fit_gate(fitted.table, fitted.size)
+    return write_bundle(path, fitted.model, info, force, gate)
 
 # %% ../../nbs/deploy/04_bundle.ipynb #09f048f3
 _DAMAGED = (UserError, SafetensorError, RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError,

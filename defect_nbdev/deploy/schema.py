@@ -50,6 +50,15 @@ _VALIDATION = _obj(
     kind=_TEXT, label=_list(dict(enum=['good', 'anomaly'])), defect=_list(_TEXT),
     p=_list(_P), peak=_maybe(_list(_num(-1e9, 1e9))))
 _DATA = _obj(seen=_list(_TEXT), source=_TEXT)
+_NUMBER = _num(-1e9, 1e9)
+_SIZES = _list(_int(1, 10**6), 2, 2)
+_GATE = _obj(
+    ['rate', 'photos', 'sizes', 'ranges', 'known', 'variance', 'rest', 'tails', 'good', 'anomaly', 'anomaly_most',
+     'sha256'], False,
+    rate=_num(1e-9, 1), photos=_int(1, 10**9), sizes=_list(_SIZES, 2, 2), ranges=_list(_PAIR, 0, 1000),
+    known=_list(_list(_NUMBER, 3, 3), 0, 1000), variance=_list(_list(_num(0, 1e9), 1, 1000), 2, 2),
+    rest=_list(_num(1e-9, 1e9), 2, 2), tails=_list(_PAIR, 0, 1000),
+    good=_list(_NUMBER, 3, 10**5), anomaly=_list(_NUMBER, 0, 10**5), anomaly_most=_list(_NUMBER, 0, 1000), sha256=_SHA)
 
 # %% ../../nbs/deploy/01_schema.ipynb #bf32f63c
 _REQUIRED = ['schema', 'net', 'size', 'thresholds', 'temperature', 'validation', 'box_rule', 'explainer',
@@ -61,7 +70,7 @@ MODEL_JSON = {'$schema': 'https://json-schema.org/draft/2020-12/schema'} | _obj(
     frozen=_maybe(_obj(['sha256'], sha256=_TEXT)), explainer=_TEXT,
     explain=_obj(max_evals=_int(1, 10**6), masker=_TEXT),
     heat_scale=_maybe(_PAIR), box_rule=_BOX_RULE, temperature=_num(1e-6, 1e6), weights_sha256=_SHA,
-    thresholds=_obj(['fail_at', 'review_at'], fail_at=_P, review_at=_P), validation=_maybe(_VALIDATION),
+    thresholds=_obj(['fail_at', 'review_at'], fail_at=_P, review_at=_P), validation=_maybe(_VALIDATION), gate=_maybe(_GATE),
     pixels=_maybe(dict(type='string', maxLength=200)), recipe=_obj(), data=_DATA, history=_obj(), versions=_obj(), metrics=_obj(), stopped=_TEXT)
 
 # %% ../../nbs/deploy/01_schema.ipynb #ac748099

@@ -84,6 +84,9 @@ def metrics_text(
     if m['review_at'] < m['fail_at']:
         good, bad = m['review_good'], m['review_anomaly']
         rows['review'] = f"{good + bad} of {m['n']} parts for a person ({good} good, {bad} anomaly)"
+    unlike = m.get('unlike_good', 0), m.get('unlike_anomaly', 0)
+    if any(unlike):
+        rows['unlike'] = f"{sum(unlike)} of {m['n']} photos are unlike the training photos ({unlike[0]} good, {unlike[1]} anomaly): for a person"
     return '\n'.join(f'{name:18} {value}' for name, value in rows.items())
 
 # %% ../../nbs/metrics/01_verdicts.ipynb #973bb5af

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['contact_sheet', 'confusion_figure', 'escape_overkill_figure', 'roc_pr_figure', 'reliability_figure',
-           'learning_figure', 'type_table']
+           'learning_figure', 'trend_figure', 'type_table']
 
 # %% ../../nbs/report/01_figures.ipynb #87df7bd4
 from itertools import zip_longest
@@ -175,6 +175,24 @@ def learning_figure(
     ax.set_ylim(bottom=0)
     ax.legend(fontsize=7, frameon=False)
     return ax.figure
+
+# %% ../../nbs/report/01_figures.ipynb #ff26d2a8
+def trend_figure(
+    trend, # dict, the entry `trend` of manifest.json
+)->Figure:
+    "Unlike photos and scores over the photos of a run."
+    fig, (left, right) = plt.subplots(1, 2, figsize=(8, 2.2), layout='constrained')
+    windows = trend['windows']
+    photos = np.array([w['photos'] for w in windows])
+    ends = np.cumsum(photos)
+    left.plot(ends, [w['unlike']/w['photos'] for w in windows], 'o-', ms=3, color=COLORS['REVIEW'])
+    left.axhline(trend['rate'], color='grey', ls=':')
+    left.set(xlabel='photos', ylabel='share of unlike photos', ylim=(-.03, 1.03))
+    ranked = [(n, w['rank']) for n, w in zip(ends, windows) if w['rank'] is not None]
+    right.plot([n for n, _ in ranked], [r for _, r in ranked], 'o-', ms=3)
+    right.axhline(.5, color='grey', ls=':')
+    right.set(xlabel='photos', ylabel='mean rank of the scores', ylim=(0, 1))
+    return fig
 
 # %% ../../nbs/report/01_figures.ipynb #e1a2aadf
 def type_table(

@@ -41,6 +41,7 @@ def _logit(p):
 
 def _distance(v):
     "From a part's probability to the nearer threshold, in logits."
+    if v.unlike: return -1                             # people must see it
     z = _logit(v.p_anomaly)
     return min(abs(z - _logit(t)) for t in (v.fail_at, v.review_at))
 
@@ -48,7 +49,10 @@ def _part(v, pictured):
     "What the page knows of a part; the keys are short because there may be thousands of parts."
     y = int(v.truth == 'anomaly') if v.truth else None
     p = float(f'{v.p_anomaly:.7g}')
-    return dict(n=Path(v.path).name, path=v.path, y=y, d=v.defect, p=p, b=len(v.boxes), t=tile(v) if pictured else '')
+    part = dict(n=Path(v.path).name, path=v.path, y=y, d=v.defect, p=p, b=len(v.boxes), t=tile(v) if pictured else '')
+    if v.unlike: part['u'] = v.unlike
+    if v.odd: part['o'] = v.odd
+    return part
 
 def _parts(verdicts, most):
     order = sorted(range(len(verdicts)), key=lambda i: _distance(verdicts[i]))

@@ -108,7 +108,9 @@ let lo = cut.indexOf(D.review_at), hi = cut.indexOf(D.fail_at);"""
 # %% ../../nbs/report/04_script.ipynb #ed27d849
 _JS_RATES = """
 const pct = v => (100*v).toFixed(1) + ' %',
-  label = q => q.p >= cut[hi] ? 'FAIL' : q.p >= cut[lo] ? 'REVIEW' : 'PASS';
+  // no threshold lets a photo pass that is unlike the training photos (u), or strange by its defect (o)
+  label = q => q.u ? 'REVIEW' : q.p >= cut[hi] ? 'FAIL' : q.p >= cut[lo] || q.o ? 'REVIEW' : 'PASS',
+  why = q => q.u || (label(q) === 'FAIL' ? '' : q.o);
 function wilson(k, n) {
   const z = 1.959964, p = k/n,
     d = 1 + z*z/n,
@@ -133,6 +135,8 @@ function summary() {
     rows = [['parts', P.length]];
   for (const l of ['PASS', 'REVIEW', 'FAIL'])
     if (l !== 'REVIEW' || lo < hi || n(l)) rows.push([SIGN[l], `${n(l)} (${pct(n(l)/P.length)})`, l]);
+  const odd = count(why);
+  if (odd) rows.push(['unlike', `${odd} of ${P.length} parts are unlike the training photos, and so for a person`]);
   if (known) {
     const k = (y, l) => P.filter((q, i) => q.y === y && v[i] === l).length,
       fn = k(1, 'PASS'), fp = k(0, 'FAIL'), tp = k(1, 'FAIL'), tn = k(0, 'PASS');
@@ -204,18 +208,20 @@ _JS_GALLERIES = """
 const GROUPS = known ? [
   ['Escapes: anomalies that pass', q => q.y === 1 && label(q) === 'PASS', 1],
   ['Overkill: good parts that fail', q => q.y === 0 && label(q) === 'FAIL', -1],
-  ['For review', q => label(q) === 'REVIEW', -1],
+  ['Unlike the training photos', why, -1],
+  ['For review', q => label(q) === 'REVIEW' && !why(q), -1],
   ['Anomalies found', q => q.y === 1 && label(q) === 'FAIL', 1],
   ['Good parts that pass', q => q.y === 0 && label(q) === 'PASS', -1]
 ] : [
   ['FAIL', q => label(q) === 'FAIL', -1],
-  ['REVIEW', q => label(q) === 'REVIEW', -1],
+  ['Unlike the training photos', why, -1],
+  ['REVIEW', q => label(q) === 'REVIEW' && !why(q), -1],
   ['PASS', q => label(q) === 'PASS', -1]
 ];
 const shown = GROUPS.map(() => 24);
 function button(q) {
   const l = label(q),
-    text = `${q.n}: ${q.y === null ? '' : q.d + ', '}p = ${q.p.toFixed(3)}`,
+    text = `${q.n}: ${q.y === null ? '' : q.d + ', '}p = ${q.p.toFixed(3)}${why(q) ? `, ${why(q)}` : ''}`,
     b = el('button', {type: 'button'},
       ...(q.t ? [el('img', {
         src: q.t,

@@ -140,6 +140,8 @@ def report_page(
     if not ok: raise UserError(f'None of the {len(vs)} images can be read, first: {vs[0].error}')
     said = f'{len(ok)} parts, {Path(name).name}. '
     if bad: said += f'{len(bad)} photos could not be read. '
+    unlike = [v for v in ok if v.unlike]
+    if unlike: said += f'{len(unlike)} are unlike the training photos, first {Path(unlike[0].path).name}. '
     said += _rule_text(ok[0], info['thresholds'])
     known = []
     if ok[0].truth:

@@ -19,6 +19,7 @@ from ..data.samples import samples
 from ..data.check import quick_check, quick_lines
 from ..data.split import split
 from ..data.feedback import read_feedback, split_with_feedback, store_of, with_feedback
+from ..models.novelty import fit_gate
 from ..explain.scale import SLOW
 from ..train.track import track_result, tracking
 from ..train.methods import load, method_of
@@ -77,10 +78,11 @@ def _source_text(source):
 def _save(out, fitted, source, box_thr, examples, export, say):
     "The bundle with its examples and its export, and a bundle for each checkpoint."
     say(f'stopped: {fitted.stopped}')
-    save_bundle(out/BUNDLE, fitted, _source_text(source), box_thr)
+    gate = fit_gate(fitted.table, fitted.size)
+    save_bundle(out/BUNDLE, fitted, _source_text(source), box_thr, gate=gate)
     add_examples(out/BUNDLE, _examples(fitted.table, examples))
     for epoch in fitted.checkpoints():
-        save_bundle(out/'checkpoints'/f'epoch_{epoch:04}', fitted, epochs=epoch, stopped=f'checkpoint after epoch {epoch}')
+        save_bundle(out/'checkpoints'/f'epoch_{epoch:04}', fitted, gate=gate, epochs=epoch, stopped=f'checkpoint after epoch {epoch}')
     if export: say(_export(out/BUNDLE, fitted))
 
 def _named(samples_kw):

@@ -92,8 +92,8 @@ def fuzz(kind, n, run, photos, d):
 
 def main():
     a = argparse.ArgumentParser(description=__doc__.splitlines()[0]); a.add_argument('run', type=Path); a.add_argument('photos', type=Path); a.add_argument('-n', type=int, default=5000); a.add_argument('-o', '--out', type=Path); a = a.parse_args()
-    from defect_nbdev.data.images import find_images
-    photos = [Path(p).resolve() for p in find_images(a.photos)]; result = dict(n=a.n, versions={p: version(p) for p in ('pillow', 'torch', 'safetensors')}, python=platform.python_version())
+    from defect_nbdev.data.sources import Sources
+    photos = [Path(p).resolve() for p in Sources(a.photos)]; result = dict(n=a.n, versions={p: version(p) for p in ('pillow', 'torch', 'safetensors')}, python=platform.python_version())
     with tempfile.TemporaryDirectory() as outer:
         d = Path(outer)/'work'; d.mkdir()
         for kind, n in (('photo', a.n*4//5), ('bundle', a.n - a.n*4//5)):

@@ -36,7 +36,7 @@ def test_bad_training_images(defect, washer, tmp_path):
     refused(defect('train', w, '-o', out), str(bad), 'cut off')
     bad.write_bytes(whole)
     m = next((w/'ground_truth').rglob('*.png')); Image.new('L', (7, 7)).save(m)
-    refused(defect('train', w, '-o', out), str(m), '7x7', 'resize the mask')
+    refused(defect('train', w, '-o', out), str(m), '7x7', 'export the mask again')
     assert sorted(o.name for o in tmp_path.iterdir()) == ['washer']
 
 def test_the_process_is_as_before(defect):

@@ -21,7 +21,7 @@ def odd(tmp_path, washer):
     whole = (d/'ok.png'); im.save(whole); (d/'bad_half.png').write_bytes(whole.read_bytes()[:len(whole.read_bytes())//2])
     nan = g.astype(np.float32)/255; nan[3, 3] = np.nan; Image.fromarray(nan).save(d/'bad_nan.tif'); Image.fromarray(np.where(np.isnan(nan), 0, nan)).save(d/'float.tif')
     Image.fromarray(g.astype(np.uint16)*257).save(d/'sixteen.png'); im.convert('1').save(d/'onebit.png'); im.quantize(16).save(d/'palette.png', transparency=3); im.convert('CMYK').save(d/'cmyk.jpg')
-    im.save(d/'animated.webp', save_all=True, append_images=[im.rotate(90)]); im.save(d/'really_a.png', 'jpeg'); (d/'really_a.png').rename(d/'jpeg_called.png')
+    im.save(d/'bad_animated.webp', save_all=True, append_images=[im.rotate(90)]); im.save(d/'really_a.png', 'jpeg'); (d/'really_a.png').rename(d/'jpeg_called.png')
     exif = Image.Exif(); exif[0x0112] = 5; im.resize((90, 40)).save(d/'mirrored.jpg', exif=exif); im.save(d/'profile.png', icc_profile=b'no profile at all')
     text = PngImagePlugin.PngInfo(); text.add_text('x', 'y'*100_000, zip=True); im.save(d/'chatty.png', pnginfo=text)
     for n, s in dict(dot=(1, 1), line=(1, 30000), row=(30000, 1)).items(): Image.new('RGB', s, 'grey').save(d/f'{n}.png')
@@ -33,6 +33,7 @@ def test_photos(defect, run, odd, tmp_path):
     t = pd.read_csv(tmp_path/'out/predictions.csv', keep_default_na=False); name = t.path.map(lambda p: Path(p).name)
     assert len(t) == len(before) and set(name[t.verdict == 'ERROR']) == {n for n in name if n.startswith('bad_')}, t[['path', 'verdict', 'error']]
     assert all(Path(p).name in e and '\n' not in e for p, e in zip(t.path, t.error) if e)
+    assert 'has 2 pages' in t.error[name == 'bad_animated.webp'].item()                       # nobody would have looked at the second one
     assert 'million pixels' in t.error[name == 'bad_bomb.png'].item() and 'million pixels' in t.error[name == 'bad_huge.png'].item()
     assert {p: p.read_bytes() for p in odd.iterdir()} == before and sorted(p.name for p in tmp_path.iterdir()) == ['odd', 'out']
 

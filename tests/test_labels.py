@@ -93,7 +93,7 @@ def test_labels_in_one_line():
     assert labels_text(t) == 'good = ok (2), anomaly = ng (types spot 2, dent 1)'
 
 # Pattern -> words of the refusal, or the groups
-GROUPS = [('tray(', 'is no regular expression'), ('[', 'is no regular expression'), ('lot', 'fits no photo: the names are tray1_a'),
+GROUPS = [('tray(', 'is no regular expression'), ('[', 'is no regular expression'), ('lot', 'fits no photo (their names are tray1_a'),
           ('(lot)?', 'fits no photo'), (r'tray(\d)', ['1', '1', '2', '']), (r'tray\d', ['tray1', 'tray1', 'tray2', '']), (r'(tray\d)?', ['tray1', 'tray1', 'tray2', ''])]
 
 @pytest.mark.filterwarnings('ignore')
@@ -112,15 +112,18 @@ def test_photos_without_a_group_are_alone(tmp_path):
 
 @pytest.mark.parametrize('n', [1, 2, 3, 4])
 def test_too_few_anomalies(n, tmp_path):
+    "The error says how many are missing, and what it offers instead works."
     photos(tmp_path, *(f'good/{i}.png' for i in range(10)), *(f'bad/{i}.png' for i in range(n)))
+    with pytest.raises(UserError, match=f'add {5 - n} more') as e: split(samples(tmp_path), .2, 0.)
+    text = str(e.value)
+    assert 'folds' not in text and (f'or {3 - n} more with --test' in text) == (n < 3)
+    with pytest.raises(UserError, match=f'--folds {max(n, 3)}'): list(kfold(samples(tmp_path), 5, 0.))
+    photos(tmp_path, *(f'bad/new{i}.png' for i in range(3 - n)))
     t = samples(tmp_path)
-    with pytest.raises(UserError, match=f'add {5 - n} more') as e: split(t, .2, 0.)
-    assert ('--test' in str(e.value)) == (n > 1) and 'folds' not in str(e.value)
-    if n > 1:
-        share = float(str(e.value).split('--test ')[1].rstrip('.'))
-        assert (split(t, share, 0.).split == 'test').any()                      # the remedy works
-        with pytest.raises(UserError, match=f'--folds {n}'): list(kfold(t, 5, 0.))
-        assert len(list(kfold(t, n, 0.))) == n
+    s = split(t, float(text.split('--test ')[1].rstrip('.')), 0.)
+    counts = s[s.label == 'anomaly'].split.value_counts()
+    assert counts['test'] >= 1 and counts['train'] >= 2                         # the least that training takes
+    assert len(list(kfold(t, max(n, 3), 0.))) == max(n, 3)
 
 # Files below photos/ -> what is taken, and words of the line about the others
 WALKS = [

@@ -100,7 +100,7 @@ def _n(k, what): return f'{k} {what}' + ('s' if k != 1 else '')
 
 def _unreadable(t, s, looks, root):
     bad = t.path[(s.error != '').values]
-    if len(bad): yield _finding('unreadable', f"{_n(len(bad), 'photo')} cannot be read: copy again or remove.", bad)
+    if len(bad): yield _finding('unreadable', f"{_n(len(bad), 'photo')} cannot be read. {s.error[bad.index[0]]}", bad)
 
 # %% ../../nbs/data/16_check.ipynb #e5fb0277
 def _copies(t, s, looks, root):
@@ -166,6 +166,11 @@ def _drawn(root):
     f = Path(root)/'ground_truth'
     return list(Sources(f)) if f.is_dir() else []
 
+def _is_skipped(mask, t, root):
+    "Does a mask belong to a class of the folder that is left out of the table?"
+    name = Path(mask).parent.name
+    return name not in set(t.defect) and (Path(root)/'test'/name).is_dir()
+
 def _masks(t, s, looks, root):
     has, drawn = t.mask_path != '', _drawn(root)
     if not has.any() and not drawn: return
@@ -175,7 +180,7 @@ def _masks(t, s, looks, root):
         text = f"{_n(len(without), 'anomaly photo')} without a mask, though others have one: not counted when boxes are scored."
         yield _finding('no mask', text, without)
     known = set(t.mask_path)
-    lost = sorted(p for p in drawn if p not in known and str(Path(p).parent) not in known)
+    lost = sorted(p for p in drawn if p not in known and str(Path(p).parent) not in known and not _is_skipped(p, t, root))
     if lost:
         text = f"{_n(len(lost), 'mask')} without a photo: check the names (NAME_mask.png in the folder of the same defect)."
         yield _finding('mask without photo', text, lost)

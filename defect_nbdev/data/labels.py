@@ -182,7 +182,7 @@ def label_rows(
     good=None,         # Name or names of classes that mean good; None: guess, or ask
     skip=(),           # Name or names of classes that are left out; unlabelled: rows without a label
     source='',         # Where the photos come from, for messages
-):                     # The rows with label and defect; dict class -> number of rows that were left out
+):                     # The rows with label and defect; dict class -> paths of rows that were left out
     "Turn classes into labels."
     skip = _as_names(skip)
     rows, known = _with_classes(rows, [*_as_names(good), *skip])
@@ -193,9 +193,9 @@ def label_rows(
     classes = rows.cls[~known & ~empty]
     means_good = good_names(classes, good, skip, source) if len(classes) else []
     out = empty | ~known & rows.cls.isin(skip)
-    left = {UNLABELLED: int(empty.sum())} | {n: int(k) for n, k in rows.cls[out & ~empty].value_counts().items()}
-    rows = rows[~out].copy()
-    return _fill(rows, known[~out], means_good), {n: k for n, k in left.items() if k}
+    names = rows.cls.where(~empty, UNLABELLED)
+    left = {n: paths.tolist() for n, paths in rows.path[out].groupby(names[out])}
+    return _fill(rows[~out].copy(), known[~out], means_good), left
 
 def _fill(rows, known, good):
     "Label and defect of the rows whose label is not known."

@@ -14,10 +14,17 @@ from ..core.errors import UserError
 from .images import frame_of, is_image, open_image, orientation_of, turned, wide_values
 
 # %% ../../nbs/data/03_masks.ipynb #3b7bef2b
+def _transparent(img):
+    "Entries of a palette that nobody sees."
+    alpha = img.info.get('transparency', b'')
+    return [alpha] if isinstance(alpha, int) else [i for i, v in enumerate(alpha) if v == 0]
+
 def _of_palette(img):
     "Entries of a palette, 0 for its background; the greys themselves if it holds nothing but many greys."
     a = np.asarray(img).astype(int)
     used = np.unique(a)
+    clear = np.isin(a, _transparent(img))
+    if clear.any() and not clear.all(): return np.where(clear, 0, a + 1)
     colours = np.zeros((256, 3), int)
     known = np.reshape(img.getpalette('RGB'), (-1, 3))
     colours[:len(known)] = known
@@ -55,9 +62,14 @@ def _around(a):
     b = np.pad(a, 1)
     return np.stack([b[:-2, 1:-1], b[2:, 1:-1], b[1:-1, :-2], b[1:-1, 2:]])
 
-def _is_grey_picture(a, kind):
+def _is_lossy(img):
+    "Was the file compressed in a way that changes values? Ask before it is decoded."
+    if img.format != 'WEBP': return img.format in _LOSSY
+    img.fp.seek(0)
+    return b'VP8 ' in img.fp.read(2**12)         # VP8L is the lossless one
+
+def _is_grey_picture(a):
     "Are the numbers shades of grey?"
-    if kind in _LOSSY: return True
     between = (a > 0) & (a < a.max())
     if len(np.unique(a[between])) <= _FEW: return False
     near = _around(a)
@@ -66,8 +78,9 @@ def _is_grey_picture(a, kind):
 
 def _is_defect(img):
     "Where a mask shows a defect, bool `[H, W]` as it lies in the file; is it a grey picture?"
+    lossy = _is_lossy(img)
     a = _drawing(img)
-    grey = _is_grey_picture(a, img.format)
+    grey = lossy or _is_grey_picture(a)
     return a > (a.max()/2 if grey else 0), grey
 
 # %% ../../nbs/data/03_masks.ipynb #fb11660c
@@ -129,7 +142,8 @@ def _from_boxes(text, size):
     "Boxes `x0,y0,x1,y1;...` as a mask of size (width, height); None if they cover nothing."
     m = np.zeros(size[::-1], bool)
     for box in text.split(';'):
-        x0, y0, x1, y1 = map(float, box.split(','))
+        try: x0, y0, x1, y1 = map(float, box.split(','))
+        except ValueError as e: raise UserError(f'The boxes {text!r} are not understood: write x0,y0,x1,y1;x0,y0,x1,y1.') from e
         rows = slice(max(0, int(np.floor(y0))), int(np.ceil(y1)))
         m[rows, max(0, int(np.floor(x0))):int(np.ceil(x1))] = True
     return m if m.any() else None

@@ -98,9 +98,9 @@ def _by_hand(t, good, skip):
 def _left_out(left):
     "What `label_rows` left out, as a `Passed`."
     passed = Passed()
-    for name, n in left.items():
+    for name, paths in left.items():
         reason = 'photos without a label' if name == UNLABELLED else f'photos of the class {name}'
-        passed.add(reason, 'skipped', n=n)
+        passed.add(reason, *[Path(p).name for p in paths])
     return passed
 
 def _labelled_again(t, good, skip):
@@ -134,8 +134,8 @@ def with_groups(
     found = [_group(fits.search(s)) for s in stems]
     odd = [s for s, g in zip(stems, found) if not g]
     if len(odd) == len(t):
-        raise UserError(f'--group {pattern} fits no photo: the names are {_few(odd)}. Change the pattern or leave it away.')
-    if odd: warnings.warn(f'--group {pattern} does not fit {len(odd)} of {len(t)} photos, such as {_few(odd)}: '
+        raise UserError(f'--group {pattern} fits no photo (their names are {_few(odd)}): change the pattern or leave it away.')
+    if odd: warnings.warn(f'--group {pattern} does not fit {len(odd)} of {len(t)} photos ({_few(odd)}): '
                           'each of them is a group of its own.')
     return t.assign(group=[g or old for g, old in zip(found, t.group)])
 

@@ -49,6 +49,7 @@ class Passed:
         *names, # Files or folders
         n=None, # So many files; None: as many as there are names
     ):
+        "Count files with a reason."
         if not names: return
         one = self.found.setdefault(reason, dict(n=0, first=[]))
         one['n'] += len(names) if n is None else n
@@ -56,10 +57,14 @@ class Passed:
 
 # %% ../../nbs/data/05_sources.ipynb #5d339e22
 @patch(as_prop=True)
-def n(self:Passed): return sum(o['n'] for o in self.found.values())
+def n(self:Passed):
+    "Number of all files that were passed over."
+    return sum(o['n'] for o in self.found.values())
 
 @patch
-def to_dict(self:Passed): return {k: dict(n=v['n'], first=list(v['first'])) for k, v in self.found.items()}
+def to_dict(self:Passed):
+    "Reason -> dict(n, first), for JSON."
+    return {k: dict(n=v['n'], first=list(v['first'])) for k, v in self.found.items()}
 
 @patch
 def __bool__(self:Passed): return bool(self.found)
@@ -138,7 +143,9 @@ class Sources:
         for s in self.sources: yield from self._of(str(s))
 
     @property
-    def skipped(self): return self.passed.n
+    def skipped(self):
+        "Number of files and folders that were passed over."
+        return self.passed.n
 
 # %% ../../nbs/data/05_sources.ipynb #9302ec7f
 def _entries(folder):
@@ -266,7 +273,7 @@ def _from_bucket(self:Sources, paths, base):
 
 @patch
 def _bucket(self:Sources, url):
-    fs, path = file_system(url)
+    fs, path = file_system(page_of(url)[0])
     try:
         is_file = fs.isfile(path)
         found = [] if is_file else _find_all(fs, path)

@@ -37,20 +37,23 @@ def together(
 # %% ../../nbs/data/11_split.ipynb #25cb075e
 def _contradictions(t, g):
     "Warn of exact copies with different labels."
-    def is_odd(same): return same.label.nunique() > 1 and _without_group(same).all() and same.path.map(sha256).nunique() == 1
+    def is_odd(same):
+        files = {page_of(p)[0] for p in same.path}              # pages of one file are not copies
+        return same.label.nunique() > 1 and _without_group(same).all() and len(files) > 1
     odd = t.groupby(g).filter(is_odd)
     if len(odd):
         warnings.warn(f'{len(odd)} images are exact copies but labelled both good and anomaly, '
                       f'first {odd.path.iloc[0]}: correct their labels.')
 
 # %% ../../nbs/data/11_split.ipynb #c8e43783
+_LEAST = 3      # Photos of a class: training takes two of them, and the test at least one
+
 def _instead(what, n):
     "What can be done with n photos of a class, as the end of a sentence."
-    if n < 2: return ''
-    return dict(
-        test=f', or set a larger share aside with --test {1/n:.2g}',
-        valid=f', or ask for --valid {1/n:.2g} or --valid 0',
-        folds=f', or ask for --folds {n}')[what]
+    if what == 'valid': return ', or train without it by --valid 0'
+    some = '' if n >= _LEAST else f'{_LEAST - n} more with '
+    n = max(n, _LEAST)
+    return f', or {some}--test {1/n:.2g}' if what == 'test' else f', or {some}--folds {n}'
 
 def _enough(t, g, k, what='folds'):
     "Raise an error unless each class has k different photos for `what`: test, valid or folds."

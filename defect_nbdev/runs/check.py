@@ -18,7 +18,7 @@ from ..report.page import page
 # %% ../../nbs/runs/01_check.ipynb #59a1be2f
 _SHOWN = 'copies', 'contradictory', 'near copies', 'leak'     # Findings that need a look
 
-def _row(files, pixels, cols=6):
+def _row(files, pixels=None, cols=6):
     "Photos in a row, each with the end of its path."
     fig, axs = grid(len(files), cols, 1.6)
     for ax, p in zip(axs, files): show_part(read_image(p, pixels), ax, Path(p).name[-24:])

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np, pandas as pd
 from scipy.stats import binomtest
 from ..core.errors import UserError
+from ..core.files import page_of
 from ..data.samples import samples
 from ..deploy.inspector import Inspector
 from .test import unseen
@@ -101,7 +102,7 @@ def _test_part(run):
     f = Path(run)/'predictions.csv'
     if not f.is_file(): raise UserError(f'{run} is not the folder of a run (no predictions.csv): name labelled photos.')
     t = pd.read_csv(f, keep_default_na=False)
-    gone = [p for p in t.path if not Path(p).is_file()]
+    gone = [p for p in t.path if not Path(page_of(p)[0]).is_file()]
     if gone: raise UserError(f'{len(gone)} photos of {f} are not there any more, first {gone[0]}: name labelled photos.')
     return pd.DataFrame(dict(path=t.path, label=t.label, defect=t.label))
 

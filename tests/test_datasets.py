@@ -202,3 +202,26 @@ def test_asked(name, tmp_path):
 def test_windows_zip(tmp_path):
     for n in ('good\\1.png', 'bad\\2.png'): photo(tmp_path/n)
     with pytest.raises(UserError, match='backslashes'): find_layout(tmp_path)
+
+def spoilt(data, random):
+    "Bytes with a few changes, of the kind that a bad export or a cut copy makes."
+    b = bytearray(data.encode())
+    for _ in range(random.choice([1, 1, 2, 4, 30])):
+        i, kind = random.randrange(len(b) + 1), random.random()
+        if kind < .4 and i < len(b): b[i] = random.randrange(256)
+        elif kind < .6: del b[i:i+random.randrange(1, 20)]
+        elif kind < .9: b[i:i] = random.choice([b'null', b'-1', b'NaN', b'"', b'[]', b'{}', b'1e999', b'\0', b';', b'\n', b'\xff\xfe', b'..', b'/'])
+        else: del b[i:]
+    return bytes(b)
+
+@pytest.mark.parametrize('name', ['t.csv', 'c.json', 'i.json', 'v.xml', 'Annotations/1.xml', 'labels/1.txt', 'data.yaml'])
+def test_spoilt_files(name, tmp_path):
+    "Whatever a file of labels holds, the answer is rows or one sentence."
+    import random; random = random.Random(0)
+    whole = {'t.csv': 'image;label;split;mask\nimages/1.jpg;ok;train;\nimages/2.jpg;nok;test;\n', 'c.json': json.dumps(COCO('1.jpg', '2.jpg', found=[(0, 1), (1, 2)])), 'i.json': json.dumps(IAD), 'v.xml': CVAT, 'Annotations/1.xml': VOC, 'labels/1.txt': '0 .5 .5 .1 .1\n0 .1 .1 .2 .2 .3 .3\n', 'data.yaml': 'names: [a, b]\n'}[name]
+    root = build(tmp_path/'set', 'images/1.jpg images/2.jpg toy/OK/S0001/a.jpg toy/NG/BX/S0002/b.jpg', labels__2_txt='0 .5 .5 .1 .1')
+    (root/name).parent.mkdir(exist_ok=True)
+    for _ in range(150):
+        (root/name).write_bytes(spoilt(whole, random))
+        try: assert len(find_layout(root if '/' in name or name == 'data.yaml' else root/name).rows)
+        except UserError as e: assert str(e)

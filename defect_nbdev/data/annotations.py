@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['is_good', 'photo_sizes', 'upright_boxes', 'boxes_text', 'annotated_row', 'found_files', 'annotated_table', 'side_in']
 
-# %% ../../nbs/data/08_annotations.ipynb #c3da28ba
+# %% ../../nbs/data/08_annotations.ipynb #82a6386c
 import math
 import re
 from collections import Counter
@@ -16,14 +16,14 @@ from .images import FORMATS
 from .labels import GOOD_NAMES
 from .manifest import ROW_COLUMNS, best_files, side
 
-# %% ../../nbs/data/08_annotations.ipynb #c8c40173
+# %% ../../nbs/data/08_annotations.ipynb #0d8645c8
 def is_good(
     category, # Name of a category
 )->bool:
     "Does the category mean a good part?"
     return re.sub(r'[\W_]', '', str(category).lower()) in GOOD_NAMES
 
-# %% ../../nbs/data/08_annotations.ipynb #e2d6ea65
+# %% ../../nbs/data/08_annotations.ipynb #181fb4e9
 def photo_sizes(
     path, # A photo
 )->tuple: # Size (width, height) in px as stored, size upright, EXIF's orientation 1-8
@@ -43,7 +43,7 @@ def _turned(box, size, turn):
     xs, ys = zip(_TURNS[turn](x0, y0, *size), _TURNS[turn](x1, y1, *size))
     return min(xs), min(ys), max(xs), max(ys)
 
-# %% ../../nbs/data/08_annotations.ipynb #aa0e5522
+# %% ../../nbs/data/08_annotations.ipynb #7429a9e7
 def upright_boxes(
     path,       # The photo
     boxes,      # Boxes x0, y0, x1, y1 in px
@@ -62,7 +62,7 @@ def upright_boxes(
              for x0, y0, x1, y1 in boxes]
     return [b for b in whole if b[0] < b[2] and b[1] < b[3]]
 
-# %% ../../nbs/data/08_annotations.ipynb #9ef4b3ba
+# %% ../../nbs/data/08_annotations.ipynb #7bfdc5dc
 def boxes_text(
     boxes, # Boxes x0, y0, x1, y1 in px
 )->str:    # 'x0,y0,x1,y1;x0,y0,x1,y1'
@@ -84,7 +84,7 @@ def annotated_row(
     boxes = upright_boxes(path, drawn, size) if drawn else []
     return row | dict(label='anomaly', defect=defect, boxes=boxes_text(boxes))
 
-# %% ../../nbs/data/08_annotations.ipynb #dc227534
+# %% ../../nbs/data/08_annotations.ipynb #5d2b755d
 def found_files(
     names,  # Paths of photos as an annotation program writes them
     starts, # Folders that they may start at
@@ -98,7 +98,7 @@ def found_files(
     files = best_files(bare, starts)
     return [files.find(n) for n in bare], files.start
 
-# %% ../../nbs/data/08_annotations.ipynb #5306a299
+# %% ../../nbs/data/08_annotations.ipynb #1c8a2d60
 def annotated_table(
     rows,   # Rows of `annotated_row`
     source, # Where they come from, for the error message

@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['read_json', 'is_coco', 'coco_rows']
 
-# %% ../../nbs/data/08_coco.ipynb #fbd74310
+# %% ../../nbs/data/08_coco.ipynb #836f813b
 import json
 from collections import defaultdict
 from pathlib import Path
 from ..core.errors import UserError
 from .annotations import annotated_row, annotated_table, found_files, side_in
 
-# %% ../../nbs/data/08_coco.ipynb #68a10906
+# %% ../../nbs/data/08_coco.ipynb #12e88117
 def read_json(
     file, # A JSON file
 ):        # What it holds
@@ -29,7 +29,7 @@ def is_coco(
     keys = 'images', 'annotations', 'categories'
     return isinstance(content, dict) and all(isinstance(content.get(k), list) for k in keys)
 
-# %% ../../nbs/data/08_coco.ipynb #47272deb
+# %% ../../nbs/data/08_coco.ipynb #52fe7824
 def _box(annotation):
     "x0, y0, x1, y1 in px, or None."
     box, outline = annotation.get('bbox'), annotation.get('segmentation')
@@ -40,7 +40,7 @@ def _box(annotation):
     numbers = [float(v) for part in outline for v in part]
     return min(numbers[::2]), min(numbers[1::2]), max(numbers[::2]), max(numbers[1::2])
 
-# %% ../../nbs/data/08_coco.ipynb #6efab179
+# %% ../../nbs/data/08_coco.ipynb #826da8c4
 def _starts(file):
     "Folders that the names in a COCO file may start at."
     home, name = Path(file).parent, Path(file).stem.split('_')[-1]
@@ -61,7 +61,7 @@ def _file_rows(file, split):
     _refuse_gone(file, content['images'], paths, start)
     return [annotated_row(p, found[i['id']], _size(i), split) for i, p in zip(content['images'], paths)]
 
-# %% ../../nbs/data/08_coco.ipynb #e5a1e6d9
+# %% ../../nbs/data/08_coco.ipynb #ee21a123
 def _size(image):
     "Width and height in px, or None."
     size = image.get('width'), image.get('height')
@@ -72,7 +72,7 @@ def _refuse_gone(file, images, paths, start):
     if gone: raise UserError(f'{file} names {len(gone)} photos that do not exist, first {gone[0]}: '
                              f'they are looked for in {start}/; copy them there.')
 
-# %% ../../nbs/data/08_coco.ipynb #fdd85edf
+# %% ../../nbs/data/08_coco.ipynb #8ebb9676
 def coco_rows(
     files,   # COCO JSON files
 )->tuple:    # DataFrame of rows with label, defect and boxes; is there one file for each side of a split?
@@ -83,6 +83,6 @@ def coco_rows(
     rows = []
     for f, s in zip(files, sides):
         try: rows += _file_rows(f, s if by_side else '')
-        except (KeyError, TypeError, ValueError, AttributeError) as e:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as e:
             raise UserError(f'{f} is no valid COCO file ({type(e).__name__}: {e}): export it again.') from e
     return annotated_table(rows, files[0] if len(files) == 1 else files[0].parent), by_side

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Contents', 'contents', 'take_back']
 
-# %% ../../nbs/data/09_contents.ipynb #6be6ac9f
+# %% ../../nbs/data/09_contents.ipynb #c2fd64c3
 import os
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from .pairs import (few_values, known_names, look_like_masks, mask_folder, masks
                                      photo_stem, twins)
 from .sources import Passed, Sources
 
-# %% ../../nbs/data/09_contents.ipynb #507cac12
+# %% ../../nbs/data/09_contents.ipynb #b1ad8e6c
 def _relative(paths, folder):
     return [os.path.relpath(p, folder).replace(os.sep, '/') for p in paths]
 
@@ -36,7 +36,7 @@ def _refuse_backslashes(images, folder):
         raise UserError(f'{folder} holds files whose names contain backslashes, such as {odd[0]}: the zip was packed '
                         'by an old Windows program; unpack it again with unzip or 7-Zip, which make folders of them.')
 
-# %% ../../nbs/data/09_contents.ipynb #4831d57c
+# %% ../../nbs/data/09_contents.ipynb #91592ffa
 def _within(path, maybe=False):
     "The outermost folder in a relative path that means masks, or None."
     parts = PurePosixPath(path).parts
@@ -60,7 +60,7 @@ def _named_like(masks, known):
         return {m.stem.lower(), m.parent.name.lower(), (photo_stem(m.stem) or m.stem).lower()} & known
     return [m for m in masks if fits(m)]
 
-# %% ../../nbs/data/09_contents.ipynb #a9667e28
+# %% ../../nbs/data/09_contents.ipynb #0f81eb02
 def _spread(paths, n=5): return paths[::max(1, len(paths)//n)][:n]
 
 def _mostly_black(path):
@@ -84,7 +84,7 @@ def _sure_masks(images, folder):
                             'if they are photos, rename the folder; if not, move it elsewhere.')
     return inside
 
-# %% ../../nbs/data/09_contents.ipynb #70b1669d
+# %% ../../nbs/data/09_contents.ipynb #a41ca8c2
 def _maybe_masks(images, folder):
     "Images in folders whose name means masks only sometimes."
     groups = _grouped(images, maybe=True)
@@ -104,7 +104,7 @@ def _by_folder(images):
 
 def _join(folder, name): return name if folder == '.' else f'{folder}/{name}'
 
-# %% ../../nbs/data/09_contents.ipynb #520a97c0
+# %% ../../nbs/data/09_contents.ipynb #f2fd3d2c
 _STRONG = 'mask', 'gt', 'truth'
 
 def _masks_beside(images, folder):
@@ -119,7 +119,7 @@ def _masks_beside(images, folder):
         found |= {_join(d, n) for n in sure}
     return found
 
-# %% ../../nbs/data/09_contents.ipynb #2365980c
+# %% ../../nbs/data/09_contents.ipynb #331cd001
 def _black_and_white(path):
     "Is it a grey picture of two values, one of them black?"
     try:
@@ -139,7 +139,7 @@ def _masks_by_content(images, folder):
         if not any(few_values(folder/p) for p in others): found |= {_join(d, n) for n in names}
     return found
 
-# %% ../../nbs/data/09_contents.ipynb #174a7c02
+# %% ../../nbs/data/09_contents.ipynb #438c064b
 def _paired(photos, masks, passed):
     "Dict photo -> mask, and masks without a photo; of photos with one name the one that is not good has the mask."
     pairs, alone, several = pair_masks(photos, masks)
@@ -149,7 +149,7 @@ def _paired(photos, masks, passed):
     passed.add(f'masks of photos with several ({remedy})', *several, *others)
     return pairs | more, alone
 
-# %% ../../nbs/data/09_contents.ipynb #0d6f18d6
+# %% ../../nbs/data/09_contents.ipynb #7d887b6d
 @dataclass
 class Contents:
     "What a folder holds. Paths are relative to it, with slashes."
@@ -174,7 +174,7 @@ def contents(
     passed.add('mask without a photo' if len(alone) == 1 else 'masks without a photo', *alone)
     return Contents(folder, photos, sorted(masks), pairs, passed)
 
-# %% ../../nbs/data/09_contents.ipynb #47196c92
+# %% ../../nbs/data/09_contents.ipynb #3171e0bf
 def take_back(
     passed, # A Passed
     files,  # Files that were counted as no photos, but were read

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['levels', 'raw_row', 'raw_table', 'check_categories', 'class_rows', 'pool', 'split_rows']
 
-# %% ../../nbs/data/09_folders.ipynb #2be6ad2b
+# %% ../../nbs/data/09_folders.ipynb #fe6d4f3f
 import re
 from collections import defaultdict
 from pathlib import PurePosixPath
@@ -15,7 +15,7 @@ from .annotations import is_good
 from .labels import BAD_NAMES
 from .manifest import ROW_COLUMNS, side
 
-# %% ../../nbs/data/09_folders.ipynb #89860a6b
+# %% ../../nbs/data/09_folders.ipynb #b37ae890
 _EMPTY = set('images image imgs img photos photo pictures data jpegimages rgb'.split())
 
 def _plain(name): return re.sub(r'[\W_]', '', str(name).lower())
@@ -42,14 +42,14 @@ def _stripped(dirs, depth=0):
     for p, d in dirs.items(): groups[d[:1]][p] = d[1:]
     return {p: first + d for first, g in groups.items() for p, d in (_stripped(g, depth+1) if first else g).items()}
 
-# %% ../../nbs/data/09_folders.ipynb #1d346f54
+# %% ../../nbs/data/09_folders.ipynb #1b6f3836
 def levels(
     photos, # Relative paths, with slashes
 )->dict:    # Photo -> tuple of folder names, outermost first
     "The folders above each photo that mean something."
     return _stripped({p: PurePosixPath(p).parts[:-1] for p in photos})
 
-# %% ../../nbs/data/09_folders.ipynb #d15deafb
+# %% ../../nbs/data/09_folders.ipynb #80e54aaf
 def raw_row(
     c,        # Contents of the data set
     photo,    # Relative path
@@ -66,7 +66,7 @@ def raw_table(
     "A table of rows."
     return pd.DataFrame(rows, columns=ROW_COLUMNS, dtype=object).sort_values('path', ignore_index=True)
 
-# %% ../../nbs/data/09_folders.ipynb #9d0ac4d5
+# %% ../../nbs/data/09_folders.ipynb #47984d5f
 _DATED = re.compile(r'(?=.*\d)[\d_.: -]+|.*(shift|schicht|lot|batch|charge|tray|session|day|week|line)[ _-]?\w{0,4}',
                     re.I)
 
@@ -92,7 +92,7 @@ def check_categories(
     some = ', '.join(names[:5]) + (', ...' if len(names) > 5 else '')
     raise UserError(f'{folder} holds several categories ({some}): give one of them, for example {folder}/{names[0]}.')
 
-# %% ../../nbs/data/09_folders.ipynb #cb547e28
+# %% ../../nbs/data/09_folders.ipynb #f92758fa
 def class_rows(
     c,    # Contents of the data set
     dirs, # Dict photo -> folders, of `levels`
@@ -107,7 +107,7 @@ def class_rows(
     if not all(o['split'] for o in rows): rows = [o | dict(split='') for o in rows]
     return rows, {'photo beside the folders of the classes': beside}
 
-# %% ../../nbs/data/09_folders.ipynb #4d62fb09
+# %% ../../nbs/data/09_folders.ipynb #2b77d544
 def pool(
     t, # Table with cls, or label where it is known, and split
 ):     # The table: with its split if one can learn and test with it, else without; why it is pooled, or ''
@@ -124,7 +124,7 @@ def pool(
         if one or not common: why = why or f'{s} holds one class only'
     return (t.assign(split='') if why else t), why
 
-# %% ../../nbs/data/09_folders.ipynb #e5389feb
+# %% ../../nbs/data/09_folders.ipynb #5c4dc04e
 def _no_label(dirs):
     "Photos without a class on their side, and photos outside all sides."
     flat = sorted(p for p, d in dirs.items() if d and side(d[0]) and len(d) < 2)

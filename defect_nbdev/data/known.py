@@ -6,7 +6,7 @@
 __all__ = ['only_masks', 'mask_rows', 'is_real_iad', 'real_iad_rows', 'is_real_iad_list', 'real_iad_list', 'is_visa', 'visa_rows',
            'is_elpv', 'elpv_rows']
 
-# %% ../../nbs/data/09_known.ipynb #7278dd73
+# %% ../../nbs/data/09_known.ipynb #756eb129
 import re
 from pathlib import Path, PurePosixPath
 import pandas as pd
@@ -17,7 +17,7 @@ from .folders import raw_row, raw_table
 from .masks import read_mask
 from .manifest import ROW_COLUMNS, side
 
-# %% ../../nbs/data/09_known.ipynb #9c90b416
+# %% ../../nbs/data/09_known.ipynb #83d47e41
 def only_masks(
     c,    # Contents of the data set
     dirs, # Dict photo -> folders, of `levels`
@@ -46,7 +46,7 @@ def mask_rows(
 
 def _mask_files(path): return sorted(path.iterdir()) if path.is_dir() else [path]
 
-# %% ../../nbs/data/09_known.ipynb #7beafeb6
+# %% ../../nbs/data/09_known.ipynb #6847878d
 def is_real_iad(
     dirs, # Dict photo -> folders, of `levels`
 )->bool:
@@ -67,7 +67,7 @@ def real_iad_rows(
         rows.append(raw_row(c, p, **known, group='/'.join(d)))
     return rows
 
-# %% ../../nbs/data/09_known.ipynb #b2843ec9
+# %% ../../nbs/data/09_known.ipynb #17e17c47
 def is_real_iad_list(
     content, # What a JSON file holds
 )->bool:
@@ -78,6 +78,11 @@ def real_iad_list(
     file, # A list of Real-IAD; the photos lie below its folder or the one above
 )->pd.DataFrame: # Rows
     "The photos of a list. Its train part holds good photos only, so the parts are pooled."
+    try: return _listed(file)
+    except (KeyError, TypeError, ValueError, AttributeError) as e:
+        raise UserError(f'{file} is no valid list of Real-IAD ({type(e).__name__}: {e}): download it again.') from e
+
+def _listed(file):
     content, rows = read_json(file), []
     normal, prefix = content['meta']['normal_class'], content['meta'].get('prefix', '')
     starts = [d/prefix for d in (Path(file).parent, Path(file).parent.parent, *Path(file).parent.parent.glob('*/'))]
@@ -96,7 +101,7 @@ def real_iad_list(
             mask_path=mask, group=str(PurePosixPath(e['image_path']).parent)))
     return raw_table(rows)
 
-# %% ../../nbs/data/09_known.ipynb #48ee8c87
+# %% ../../nbs/data/09_known.ipynb #2cba00d7
 def _visa_types(file):
     "Dict: the last two parts of a photo's path -> type of its defect."
     t = pd.read_csv(file, dtype=str, keep_default_na=False)
@@ -126,7 +131,7 @@ def visa_rows(
         rows.append(raw_row(c, p, **known))
     return rows
 
-# %% ../../nbs/data/09_known.ipynb #bac185c5
+# %% ../../nbs/data/09_known.ipynb #b3a18f0b
 def is_elpv(
     file, # A file labels.csv
 )->bool:

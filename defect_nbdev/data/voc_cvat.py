@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['read_xml', 'voc_rows', 'cvat_rows']
 
-# %% ../../nbs/data/08_voc_cvat.ipynb #14a12bbe
+# %% ../../nbs/data/08_voc_cvat.ipynb #feac9a90
 import xml.etree.ElementTree as ET
 from collections import defaultdict
 from pathlib import Path
@@ -13,7 +13,7 @@ from ..core.errors import UserError
 from .annotations import annotated_row, annotated_table, found_files
 from .manifest import side
 
-# %% ../../nbs/data/08_voc_cvat.ipynb #f0a8d9b8
+# %% ../../nbs/data/08_voc_cvat.ipynb #e14f6c4f
 def read_xml(
     file, # An XML file
 )->ET.Element:
@@ -27,7 +27,7 @@ def read_xml(
     except (ET.ParseError, ValueError, LookupError) as e:
         raise UserError(f'{file} is not a readable XML file ({e}): export it again.') from e
 
-# %% ../../nbs/data/08_voc_cvat.ipynb #eb2d3e1d
+# %% ../../nbs/data/08_voc_cvat.ipynb #73a0cf6c
 def _number(e, tag):
     return float(e.findtext(tag).strip())
 
@@ -46,7 +46,7 @@ def _voc_size(root):
     size = None if s is None else (int(_number(s, 'width')), int(_number(s, 'height')))
     return size if size and all(size) else None
 
-# %% ../../nbs/data/08_voc_cvat.ipynb #4f4475ad
+# %% ../../nbs/data/08_voc_cvat.ipynb #ea192636
 def _voc_photo(file, root, by_name):
     "The photo that belongs to an XML file; of several with its name the nearest."
     names = (root.findtext('filename') or '').replace('\\', '/').split('/')[-1].lower(), Path(file).stem.lower()
@@ -73,7 +73,7 @@ def voc_rows(
             raise UserError(f'{f} is no valid Pascal VOC file ({e}): export it again.') from e
     return annotated_table(rows, Path(files[0]).parent)
 
-# %% ../../nbs/data/08_voc_cvat.ipynb #dc0714ce
+# %% ../../nbs/data/08_voc_cvat.ipynb #78a3d1e9
 def _points(shape):
     "The box around the points of an outline."
     xy = [tuple(map(float, p.split(','))) for p in shape.get('points').split(';')]
@@ -97,7 +97,7 @@ def _cvat_row(image, path):
     size = tuple(int(image.get(k) or 0) for k in ('width', 'height'))
     return annotated_row(path, found, size if all(size) else None, side(image.get('subset') or ''))
 
-# %% ../../nbs/data/08_voc_cvat.ipynb #a31f4f87
+# %% ../../nbs/data/08_voc_cvat.ipynb #99362e96
 def cvat_rows(
     file,  # CVAT's annotations.xml
 ):         # DataFrame of rows with label, defect and boxes

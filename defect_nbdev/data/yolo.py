@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['name_files', 'class_names', 'yolo_line', 'text_of', 'yolo_rows']
 
-# %% ../../nbs/data/08_yolo.ipynb #bbff1387
+# %% ../../nbs/data/08_yolo.ipynb #5f560658
 import math
 from pathlib import Path
 import yaml
@@ -13,14 +13,15 @@ from ..core.errors import UserError
 from .annotations import photo_sizes, annotated_row, annotated_table
 from .manifest import side
 
-# %% ../../nbs/data/08_yolo.ipynb #a8ee65cb
+# %% ../../nbs/data/08_yolo.ipynb #dd60b6cb
 def _listed(file):
     "Names in data.yaml: a list, or a dict by number."
-    try: names = (yaml.safe_load(Path(file).read_bytes()) or {}).get('names')
-    except (yaml.YAMLError, AttributeError, UnicodeDecodeError) as e:
-        raise UserError(f'{file} is not a readable YAML file: export it again.') from e
-    if isinstance(names, list): names = dict(enumerate(names))
-    return {int(k): str(v) for k, v in (names or {}).items()}
+    try:
+        names = (yaml.safe_load(Path(file).read_bytes()) or {}).get('names') or {}
+        if isinstance(names, list): names = dict(enumerate(names))
+        return {int(k): str(v) for k, v in names.items()}
+    except (yaml.YAMLError, AttributeError, ValueError, TypeError) as e:
+        raise UserError(f'{file} is not a readable YAML file with names of classes: export it again.') from e
 
 def name_files(
     folder, # The data set
@@ -41,7 +42,7 @@ def class_names(
     lines = files[0].read_text(encoding='utf-8-sig', errors='replace').splitlines()
     return dict(enumerate(l.strip() for l in lines if l.strip()))
 
-# %% ../../nbs/data/08_yolo.ipynb #3a10dac3
+# %% ../../nbs/data/08_yolo.ipynb #2ca8c99d
 def yolo_line(
     text,  # A line of a text file
     names, # Dict number -> name of the class
@@ -60,7 +61,7 @@ def yolo_line(
     if min(box) < -.5 or max(box) > 1.5: raise ValueError('numbers are no shares of the photo in 0..1')
     return category, box
 
-# %% ../../nbs/data/08_yolo.ipynb #948b104a
+# %% ../../nbs/data/08_yolo.ipynb #2dc4e6db
 def _boxes(file, names):
     "Pairs of a category and its box in shares of the photo."
     found = []
@@ -86,7 +87,7 @@ def text_of(
     places.append(photo.parent/'labels'/f'{photo.stem}.txt')
     return next((p for p in places if p.is_file()), None)
 
-# %% ../../nbs/data/08_yolo.ipynb #8928f411
+# %% ../../nbs/data/08_yolo.ipynb #647167e9
 def _row(photo, file, names, folder):
     found = _boxes(file, names)
     w, h = photo_sizes(photo)[1] if found else (0, 0)

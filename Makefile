@@ -69,7 +69,7 @@ audit: install
 
 # Runtime requirements stay wide; this pins the environment of development.
 lock: install
-	$(BIN)/uv pip compile -q --universal --python-version 3.10 --extra dev --extra demo --extra gradcam --extra timm --extra track --extra metric --extra shap --extra export --extra scale --extra app --extra excel --upgrade setup.py -o requirements-dev.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.10 --extra dev --extra demo --extra gradcam --extra timm --extra track --extra metric --extra shap --extra export --extra scale --extra app --extra excel --extra heif --upgrade setup.py -o requirements-dev.txt
 	$(BIN)/python .ci/make_inspect.py
 
 # After a new demo: make readme-figures, run nbs/index.ipynb, make readme

@@ -34,7 +34,7 @@ def environment(at, *what):
     sh(BIN/'uv', 'venv', '-q', '--python', sys.executable, at); sh(BIN/'uv', 'pip', 'install', '-q', '--python', at/'bin/python', *what, env=os.environ | dict(VIRTUAL_ENV=str(at)))
     return at/'bin'
 
-NEEDS = dict(gradcam=['pytorch_grad_cam'], timm=['timm'], track=['tensorboard', 'wandb'], metric=['pytorch_metric_learning'], shap=['shap', 'cv2'], export=['onnx', 'onnxscript', 'onnxruntime', 'openvino', 'nncf'], scale=['ray', 'fsspec', 'accelerate'], app=['gradio', 'ipywidgets'], excel=['openpyxl'], demo=['elpv_dataset'])
+NEEDS = dict(gradcam=['pytorch_grad_cam'], timm=['timm'], track=['tensorboard', 'wandb'], metric=['pytorch_metric_learning'], shap=['shap', 'cv2'], export=['onnx', 'onnxscript', 'onnxruntime', 'openvino', 'nncf'], scale=['ray', 'fsspec', 'accelerate'], app=['gradio', 'ipywidgets'], excel=['openpyxl'], heif=['pillow_heif'], demo=['elpv_dataset'])
 
 def tries(at, extras):
     "Import everything, from a folder that is not the checkout."

@@ -159,14 +159,14 @@ def wide(d, of, n_good=8, n_bad=6):
     for i in range(n_good): save(of(grey(i)), d/'good'/f'{i:03}.tif')
     for i in range(n_bad): save(of(grey(100 + i, True)), d/'bad'/f'{i:03}.tif')
 
-@situation('one float pixel of 1.01 among photos in 0..1', 'check {d}', '0..1', pixels=('good/000.tif', 'like 8 bits'))
+@situation('one float pixel of 1.01 among photos in 0..1', 'check {d}', 'white at 1', pixels=('good/000.tif', 'like 8 bits'))
 def _(d):
     wide(d, lambda g: g.astype(np.float32)/255)
     a = floats(0).copy()
     a[3, 3] = 1.01
     save(a, d/'good/000.tif')
 
-@situation('floats in 0..255', 'check {d}', '0..255', pixels=('good/000.tif', 'like 8 bits'))
+@situation('floats in 0..255', 'check {d}', 'white at 255', pixels=('good/000.tif', 'like 8 bits'))
 def _(d): wide(d, lambda g: g.astype(np.float32))
 
 @situation('12-bit values in 16-bit files', 'check {d}', '4095', pixels=('good/000.tif', 'like 8 bits'))
@@ -267,7 +267,7 @@ def _(d):
 def _(d):
     def palette(m):
         p = Image.fromarray((np.asarray(m) > 0).astype(np.uint8)).convert('P')
-        p.putpalette([255, 255, 255, 0, 0, 0])      # white ground, black defect
+        p.putpalette([0, 0, 0, 20, 0, 0])           # a defect that is nearly black
         return p
     mvtec(d)
     masks(d/'ground_truth/spot', like=palette)

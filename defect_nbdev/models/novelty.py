@@ -236,7 +236,7 @@ def conformal_p(
     n = len(scores)
     rank = (1 + n - np.searchsorted(scores, s))/(n + 1)
     start, excess = _tail(scores)
-    shape = SHAPE + 1/n
+    shape = SHAPE + 4/n      # few photos say little about their tail
     def beyond(x): return (1 + shape*np.maximum(x - start, 0)/max(excess, 1e-9))**(-1/shape)
     top = scores[-1]
     return np.where(s > top, beyond(s)/beyond(top)/(n + 1), rank).clip(1e-12)

@@ -56,8 +56,8 @@ _GATE = _obj(
     ['rate', 'photos', 'sizes', 'ranges', 'known', 'variance', 'rest', 'tails', 'good', 'anomaly', 'anomaly_most',
      'sha256'], False,
     rate=_num(1e-9, 1), photos=_int(1, 10**9), sizes=_list(_SIZES, 2, 2), ranges=_list(_PAIR, 0, 1000),
-    known=_list(_list(_NUMBER, 3, 3), 0, 1000), variance=_list(_list(_num(0, 1e9), 1, 1000), 2, 2),
-    rest=_list(_num(1e-9, 1e9), 2, 2), tails=_list(_PAIR, 0, 1000),
+    known=_list(_list(_NUMBER, 3, 3), 0, 1000), variance=_list(_list(_num(0, 1e9), 1, 1000), 1, 10),
+    rest=_list(_num(1e-9, 1e9), 1, 10), tails=_list(_list(_NUMBER, 3, 3), 0, 1000),
     good=_list(_NUMBER, 3, 10**5), anomaly=_list(_NUMBER, 0, 10**5), anomaly_most=_list(_NUMBER, 0, 1000), sha256=_SHA)
 
 # %% ../../nbs/deploy/01_schema.ipynb #bf32f63c

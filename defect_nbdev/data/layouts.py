@@ -19,7 +19,7 @@ from .folders import check_categories, class_rows, levels, pool, raw_table, spli
 from .known import (elpv_rows, is_elpv, is_real_iad, is_real_iad_list, is_visa, mask_rows, only_masks,
                                      real_iad_list, real_iad_rows, visa_rows)
 from .manifest import manifest_rows, side
-from .sources import Passed
+from .sources import Passed, holds_results
 from .voc_cvat import cvat_rows, read_xml, voc_rows
 from .yolo import class_names, name_files, text_of, yolo_line, yolo_rows
 
@@ -79,7 +79,7 @@ def _file_layout(p):
 # %% ../../nbs/data/09_layouts.ipynb #c9a27dc2
 def _visible(folder, *patterns):
     "Files that fit a pattern, without hidden ones, sorted."
-    found = {f for p in patterns for f in folder.glob(p) if f.is_file()}
+    found = {f for p in patterns for f in folder.glob(p) if f.is_file() and not holds_results(f.parent)}
     return sorted(f for f in found if not any(n.startswith(('.', '~')) for n in f.relative_to(folder).parts))
 
 def _coco_files(folder):

@@ -138,24 +138,26 @@ MASK_HELP = {
     'unreadable mask': 'cannot be read: draw again or remove',
     'mask of another size': "of a size other than the photo's: export again at the size of the photo, or take it out",
     'empty mask': 'without anything drawn: draw the defect with values above 0, or take it out',
+    'mask of a good part': 'with a defect on a photo that is labelled good: correct the label or the mask',
     'mask turned or not': 'of photos that are stored on their side or head, and the size cannot tell how the mask lies: '
                           'taken as drawn on the upright photo; look whether it fits',
 }
 
-def _mask_state(path, photo):
-    "A key of MASK_HELP, or '' for a mask that is fine."
+def _mask_state(path, photo, label):
+    "A key of MASK_HELP, or '' for a mask that is fine; that of a good part is empty."
     try: guess = is_guess(path, photo)
     except UserError as e: return 'mask of another size' if 'but its photo is' in str(e) else 'unreadable mask'
     try: drawn = read_mask(path, photo)
     except UserError: return 'unreadable mask'
+    if label == 'good': return '' if drawn is None else 'mask of a good part'
     if drawn is None: return 'empty mask'
     return 'mask turned or not' if guess else ''
 
 # %% ../../nbs/data/16_check.ipynb #f27dd114
 def _wrong_masks(t, s):
     "Findings about masks that photos have."
-    rows = zip(t.mask_path, t.path, s.error)
-    state = [_mask_state(mask, photo) if mask and not error else '' for mask, photo, error in rows]
+    rows = zip(t.mask_path, t.path, t.label, s.error)
+    state = [_mask_state(mask, photo, label) if mask and not error else '' for mask, photo, label, error in rows]
     for kind, help in MASK_HELP.items():
         files = [mask for mask, k in zip(t.mask_path, state) if k == kind]
         if files: yield _finding(kind, f"{_n(len(files), 'mask')} {help}.", files)

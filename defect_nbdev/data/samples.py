@@ -161,7 +161,8 @@ def _found(source, good, skip):
 
 def _with_range(t, pixels):
     "The column pixels filled; in a table that has it, it is kept."
-    asked = (pixels.integer if isinstance(pixels, Pixels) else tuple(pixels)) if pixels else None
+    if isinstance(pixels, Pixels): return t.assign(pixels=str(pixels))       # that of a model
+    asked = tuple(pixels) if pixels else None
     if not asked and (t.pixels != '').any(): return t
     return with_pixels(t.drop(columns='pixels'), asked)
 
@@ -172,7 +173,7 @@ def samples(
     group=None, # Regular expression for the name without ending; group is its first parenthesis or the whole match
     strict=True,# Raise an error unless both labels occur and each mask has the size of its photo?
     skip=(),    # Name or names of classes that are left out; unlabelled: rows without a label
-    pixels=None,# (black, white) of files of more than 8 bits; None: from all photos together
+    pixels=None,# (black, white) of files of more than 8 bits, or the `Pixels` of a model; None: from all photos together
     say=None,   # Function that is given lines about what was found; None: nothing is said
 )->pd.DataFrame:
     "Samples table of any known layout."

@@ -18,7 +18,7 @@ from ..core.progress import progress_bar, quiet
 from ..data.images import read_image, stack_images
 from ..data.samples import samples
 from ..explain.scale import SLOW, heat_scale
-from .info import bundle_of, load_info
+from .info import bundle_of, load_info, pixels_of
 from .graph import VerdictGraph
 from .engines import (ENGINES, EXPORT_SCHEMA, EXPORTS, RECORD, load_record, need_openvino,
     no_telemetry, open_engine, parity, parity_fault)
@@ -42,11 +42,12 @@ def known_photos(
     info,        # Content of model.json
     source=None, # Folder or list that samples can read; None: where the training found its photos
     n=300,       # About this many, if there are more; each label keeps its share
+    say=None,    # Function that is given lines about what was found; None: nothing is said
 )->pd.DataFrame: # Samples table
     "Photos of the training and validation parts."
     source = source or info['data'].get('source')
     if not source: raise UserError('It is not known where the photos of this model are: add --photos FOLDER.')
-    try: t = samples(source, strict=False, **info['data'].get('classes', {}))
+    try: t = samples(source, strict=False, pixels=pixels_of(info), say=say, **info['data'].get('classes', {}))
     except UserError as e:
         raise UserError('The photos of this model are needed to compare and to calibrate, '
                         f'and were not found ({e}): add --photos FOLDER.') from e
@@ -215,7 +216,7 @@ def export_bundle(
     _need_exporter(kind)
     info, path = load_info(path), bundle_of(path)
     if layer and not explainer: raise UserError('--layer belongs to an explainer: add --explainer layercam or another.')
-    t = some_of(photos, n) if isinstance(photos, pd.DataFrame) else known_photos(info, photos, n)
+    t = some_of(photos, n) if isinstance(photos, pd.DataFrame) else known_photos(info, photos, n, print if bar else None)
     paths = t.path.tolist()
     i, say = _reference(path, explainer, layer), _say_if(bar)
     at = path/EXPORTS/kind

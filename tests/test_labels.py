@@ -23,18 +23,35 @@ CERTAIN = [
 ]
 # Classes, options -> words of the question
 ASKED = [
-    ('0 1', {}, '--good 0'), ('0 1 2', {}, 'which of them are good'), ('1 2', {}, 'which of them are good'),
+    ('0 1', {}, '--good NAME'), ('0 1 2', {}, 'which of them are good'), ('1 2', {}, 'which of them are good'),
     ('good unsure bad', {}, 'is unsure good too?'), ('unsure bad', {}, 'which of them are good'), ('good todo', {}, 'is todo good too?'),
     ('good bad unknown', {}, '--skip unknown'), ('good maybe_crack', {}, 'maybe_crack'), ('good bad test', {}, 'is test good too?'),
     ('good bad new', {}, 'is new good too?'), ('good bad review', {}, 'review'), ('good bad mixed', {}, 'mixed'), ('good bad other', {}, 'other'),
     ('good Good_2nd_shift bad', {}, '--good good Good_2nd_shift'), ('good ok_batch2', {}, '--good good ok_batch2'),
     ('good good-night bad', {}, 'good-night'), ('good ok bad', {}, '--good good ok'), ('good good_with_scratch', {}, 'good_with_scratch'),
-    ('good 1 2', {}, 'are 1, 2 good too?'), ('good line_3', {}, 'line_3'), ('parts', {}, 'which of them are good'), ('a b', {}, '--good a'),
+    ('good 1 2', {}, 'are 1, 2 good too?'), ('good line_3', {}, 'line_3'), ('parts', {}, 'which of them are good'), ('a b', {}, '--good NAME'),
     ('dent scratch rust hole x', {}, 'which of them are good'), ('good bad', dict(good='gut'), "no class 'gut'"),
     ('good bad', dict(good=['good', 'good']), 'names good twice'), ('good bad', dict(skip='x'), "no class 'x'"),
     ('good bad', dict(good='good', skip='good'), 'cannot be good and skipped'), ('good bad', dict(skip=['good', 'bad']), 'no class left'),
     ('good|no crack 2|bad', {}, "--good good 'no crack 2'"),
 ]
+MAYBE_GOOD = '''i.O. 2|i.O._Schicht2|normals|negatives|Gutteile|Normalteile|unbroken|intakt|合格|正常|良品|bon|bueno|conforme|not a defect|no problem
+false_positive|overkill|Pseudofehler|in_spec|scratch_free|kratzerfrei|good/rejected|OK/bad|free from scratches'''.replace('\n', '|').split('|')
+DOUBTFUL = '''not_sure|not sure|dunno|to_check|to_sort|unchecked|undef|n_a|Grenzfall|Grenzmuster|zweifelhaft|ungeprüft|unsortiert|sonstige|incertain|不确定
+待定|未分類|limit_samples|Schicht2|Kamera2|Linie2|Montag|Neuer Ordner|Kopie|original|augmented|crops|heatmaps|overlays|calibration|dark_frames
+jpg|bad/unsure|NG/unsure|bad/good'''.replace('\n', '|').split('|')
+DEFECTS = '''scratch|broken_large|combined|thread_top|Center|Donut|Edge-Ring|Near-full|MT_Blowhole|MT_Break|missing_part|划痕|Kratzer|rayure|défaut
+de\u0301faut|out_of_spec|n.i.O.|n.i.O. 2|nicht i.O.|不良|不合格|异常|false_negative|crazing|pitted_surface|open|short|bent_wire|fold|print|oil|cut_lead|Schlechtteile
+brak|брак|dirty|malo|no_good|unknown_defect|combined/scratch'''.replace('\n', '|').split('|')
+CERTAIN += [(f'good|bad|{n}', {}, 'good') for n in DEFECTS]
+ASKED += [(f'good|bad|{n}', {}, f'is {n} good too?') for n in MAYBE_GOOD + DOUBTFUL]
+CERTAIN += [('free_of_defects defects', {}, 'free_of_defects'), ('合格 不合格', {}, '合格'), ('良品 不良品', {}, '良品'), ('正常 異常', {}, '正常'), ('bon défaut', {}, 'bon'),
+            ('bueno malo', {}, 'bueno'), ('clean dirty', {}, 'clean'), ('годен брак', {}, 'годен'), ('Gutteile Schlechtteile', {}, 'Gutteile'),
+            ('00_good 01_scratch 02_dent', {}, '00_good'), ('1-OK 2-NG', {}, '1-OK'), ('good_left good_right bad_left bad_right', {}, 'good_left good_right'),
+            ('OK NG', dict(good='ok'), 'OK'), ('OK NG', dict(good='OK/'), 'OK'), ('0.0 1.0', dict(good='0'), '0.0'), ('0 1', dict(good=0), '0'),
+            ('de\u0301j\u00e0 x', dict(good='d\u00e9j\u00e0'), 'de\u0301j\u00e0'), ('good Ok_2 bad', dict(good='GOOD', skip='ok_2'), 'good')]
+ASKED += [('MT_Crack MT_Free MT_Fray', {}, '--good MT_Free'), ('bad x y', {}, '--good NAME'), ('00_good 01_scratch 02_unsure', {}, 'which of them are good'),
+          ('good_left good_right bad_left', {}, 'which of them are good')]
 def names(text): return text.split('|') if '|' in text else text.split()
 
 @pytest.mark.parametrize('classes,how,good', CERTAIN)

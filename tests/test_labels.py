@@ -89,7 +89,7 @@ def test_named_label_is_a_label(tmp_path):
     assert t.label.tolist() == ['good', 'anomaly']
 
 @pytest.mark.parametrize('change,words', [
-    (dict(label=['good', 'NG', 'good']), 'has the labels NG'), (dict(label=['good', None, 'good']), '1 rows without a label'),
+    (dict(label=['good', 'NG', 'unsure']), 'is unsure good too?'), (dict(label=['a', 'b', 'a']), 'which of them are good'), (dict(label=['good', None, 'good']), '1 rows without a label'),
     (dict(label=['good', float('nan'), 'anomaly']), '1 rows without a label'), (dict(path=['a.png', 3, None]), 'paths that are no text'),
     (dict(split=['train', 'holdout', 'test']), "split 'holdout'"), (dict(path=['gone.png', 'b.png', 'c.png']), 'do not exist'), ])
 def test_table_by_hand(change, words, tmp_path):
@@ -221,3 +221,64 @@ def test_predict_passes_masks_over(defect, run, washer, tmp_path):
     assert 'passed over:' in r.stderr and 'masks' in r.stderr
     r = defect('report', run, washer/'train/good', '-o', tmp_path/'r.html', '--include-seen')
     assert r.returncode == 0 and 'passed over' not in r.stderr
+
+# A CSV, options -> words of the refusal, or the labels; and words of what is said
+SPELLED = [
+    ('0.png,OK 1.png,ok 2.png,OK 3.png,NG', {}, 'ggga', "'ok' as 'OK'"), ('0.png,good 1.png,CRACK 2.png,crack 3.png,crack', {}, 'gaaa', "'CRACK' as 'crack'"),
+    ('0.png,good 1.png,de\u0301faut 2.png,d\u00e9faut 3.png,dent', {}, 'gaaa', 'spelled'), ('0.png,ok\u200b 1.png,ok 2.png,ok 3.png,ng', {}, 'ggga', 'spelled'),
+    ('0.png,OK 1.png,OK 2.png,x 3.png,x', dict(good='ok'), 'ggaa', ''), ('0.png,0.0 1.png,1.0 2.png,1.0', dict(good='0'), 'gaa', ''),
+    ('0.png,none 1.png,crack 2.png,none', {}, 'say --good none', ''), ('0.png,none 1.png,crack 2.png,None', dict(good='none'), 'gag', ''),
+    ('0.png, 1.png,crack 2.png,', {}, 'say --good none', ''), ('0.png, 1.png,crack 2.png,', dict(good='none'), 'gag', '')]
+@pytest.mark.parametrize('rows,how,expected,said', SPELLED)
+def test_spelled(rows, how, expected, said, tmp_path):
+    f, lines = table(tmp_path, 'path,defect_type\n' + rows.replace(' ', '\n') + '\n'), []
+    try: got = ''.join(l[0] for l in samples(f, say=lines.append, **how).label)
+    except UserError as e: got = str(e)
+    assert expected == got or ' ' in expected and expected in got
+    assert said in '\n'.join(lines)
+
+CONTRADICT = [('ok,scratch', 1), ('crack,none', 1), ('crack,good', 1), ('ok,none', 0), ('ok,', 0), ('ok,good', 0), ('crack,deep', 0), ('crack,', 0), ('ok,0', 0), ('ok,no defect', 0)]
+@pytest.mark.parametrize('row,refused', CONTRADICT)
+def test_label_and_defect(row, refused, tmp_path):
+    f = table(tmp_path, f'path,label,defect\n0.png,ok,\n1.png,crack,scratch\n2.png,{row}\n')
+    if not refused: return samples(f)
+    with pytest.raises(UserError, match='line 4.*correct one'): samples(f)
+
+@pytest.mark.parametrize('column,values', [('dataset', 'pill pill'), ('set', 'A B'), ('fold', '0 4'), ('phase', '1 2')])
+def test_no_split(column, values, tmp_path):
+    a, b = values.split(); lines = []
+    f = table(tmp_path, f'path,label,{column}\n0.png,ok,{a}\n1.png,ng,{b}\n')
+    assert not samples(f, say=lines.append).split.any() and f"column '{column}' is no split" in '\n'.join(lines)
+    f = table(tmp_path, f'path,label,{column}\n0.png,ok,Train\n1.png,ng,test\n')
+    assert samples(f).split.tolist() == ['train', 'test']
+
+@pytest.mark.parametrize('name', ['./0.png', '0.png#1', 'x/../0.png', 'link.png', '{}/0.png'])
+def test_one_photo_twice(name, tmp_path):
+    photos(tmp_path, '0.png', '1.png', 'x/2.png'); (tmp_path/'link.png').symlink_to(tmp_path/'0.png')
+    name = name.format(tmp_path)
+    (tmp_path/'t.csv').write_text(f'path,label\n0.png,ok\n{name},ng\n1.png,ng\n')
+    with pytest.raises(UserError, match='twice'): samples(tmp_path/'t.csv')
+    t = pd.DataFrame(dict(path=[str(tmp_path/'0.png'), name if name.startswith('/') else f'{tmp_path}/{name}', str(tmp_path/'1.png')], label=['good', 'anomaly', 'anomaly']))
+    with pytest.raises(UserError, match='twice'): samples(t)
+
+def test_table_beside_folders(tmp_path):
+    photos(tmp_path, 'good/0.png', 'bad/1.png'); lines = []
+    (tmp_path/'labels.csv').write_text('path,label\ngood/0.png,ok\nbad/1.png,ng\n'); (tmp_path/'notes.csv').write_text('a,b\n1,2\n')
+    samples(tmp_path, say=lines.append)
+    assert f'labels.csv looks like a table of labels and is not used: give {tmp_path/"labels.csv"}' in '\n'.join(lines) and 'notes.csv looks' not in '\n'.join(lines)
+
+ODD = [dict(source=None), dict(source=[]), dict(source={}), dict(good=False), dict(good={}), dict(good=3), dict(skip=1), dict(pixels=4095), dict(pixels=(5, 5)),
+       dict(pixels='ab'), dict(pixels=(1, 2, 3)), dict(group=3)]
+@pytest.mark.parametrize('how', ODD)
+def test_odd_arguments(how, tmp_path):
+    photos(tmp_path, 'good/0.png', 'bad/1.png')
+    with pytest.raises(UserError) as e: samples(**dict(source=tmp_path) | how)
+    assert '\n' not in str(e.value)
+
+def test_table_by_hand_as_a_csv(tmp_path):
+    photos(tmp_path, '0.png', '1.png', '2.png')
+    t = pd.DataFrame(dict(path=[str(tmp_path/f'{i}.png') for i in range(3)], label=['OK', 'ok', 'ng'], split=['Train', 'VAL', 'test']))
+    s = samples(t)
+    assert s.label.tolist() == ['good', 'good', 'anomaly'] and s.split.tolist() == ['train', 'valid', 'test']
+    assert samples(t.assign(label=['GOOD', 'GOOD', 'Anomaly'])).label.tolist() == ['good', 'good', 'anomaly']
+    assert samples(t.assign(label=[0, 0, 1]), good=0).label.tolist() == ['good', 'good', 'anomaly']

@@ -228,6 +228,7 @@ def test_spoilt_files(name, tmp_path):
 
 # Folders inside folders of classes -> words of the question, or classes and types
 NESTED = [
+    ('ok_front/1 ok_front/reject/2 def_front/3', 'ok_front/reject'),
     ('good/1 good/rejected/2 bad/3', 'is good/rejected good too?'), ('good/1 good/bad/2 bad/3', 'move good/bad beside'),
     ('good/1 bad/2 bad/unsure/3', '--skip bad/unsure'), ('OK/1 NG/2 NG/unsure/3', 'NG/unsure'), ('train/good/1 train/good/reject/2 train/bad/3 test/good/4 test/bad/5', 'good/reject'),
     ('2026-01-01/good/1 2026-01-01/good/ng/2 2026-01-01/bad/3', 'good/ng'), ('good/1 bad/2 bad/ok/3', 'bad/ok'), ('good/1 scratch/2 scratch/good/3', 'scratch/good'),

@@ -77,7 +77,8 @@ def _categories(dirs):
         if len(d) > 1: inner[d[0]].add(d[1])
     deep = {d[0] for d in dirs.values() if len(d) > 2 and side(d[1])}
     held = {n for n, names in inner.items() if any(map(_class_like, names))}
-    if any(_class_like(d[0]) for d in dirs.values() if d): return []       # the classes are outside
+    outer = {d[0] for d in dirs.values() if d}
+    if any(map(_class_like, outer)) or {'good', 'bad'} <= set(map(meaning, outer)): return []       # the classes are outside
     return sorted(n for n in held | deep if not side(n))
 
 def check_categories(

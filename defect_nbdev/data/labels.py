@@ -147,7 +147,7 @@ def _as_names(names):
 def _same(name):
     "The name as it is compared: without case, invisible characters, and the slash that a shell adds."
     seen = ''.join(c for c in unicodedata.normalize('NFC', str(name)) if unicodedata.category(c) not in ('Cf', 'Cc'))
-    return re.sub(r'^(-?\d+)\.0+$', r'\1', ' '.join(seen.split()).rstrip('/\\').casefold())
+    return re.sub(r'^(-?\d+)\.0+$', r'\1', ' '.join(seen.split()).replace('\\', '/').rstrip('/').casefold())
 
 def _spelled(names, classes):
     "Names of the user as the classes are spelled."

@@ -244,3 +244,12 @@ def test_nested(files, expected, tmp_path):
     else:
         got = samples(tmp_path).defect.value_counts().to_dict()
         assert all(got.get(k, 0) == n for k, n in expected.items()), got
+
+def test_nested_answers(tmp_path):
+    from defect_nbdev.data.samples import samples
+    for f in 'good/1 good/rejected/2 bad/3 bad/unsure/4 combined/scratch/5 combined/6'.split(): photo(tmp_path/f'{f}.png')
+    with pytest.raises(UserError, match='are bad/unsure, good/rejected good too'): samples(tmp_path)
+    t = samples(tmp_path, skip=['rejected', 'bad/unsure', 'combined'])                # the inner name is enough; combined takes what is inside
+    assert t.label.tolist() == ['anomaly', 'good']
+    t = samples(tmp_path, good=['good', 'combined'], skip='unsure')
+    assert dict(zip([Path(p).stem for p in t.path], t.label)) == {'1': 'good', '2': 'anomaly', '3': 'anomaly', '5': 'anomaly', '6': 'good'}

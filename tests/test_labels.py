@@ -228,6 +228,7 @@ SPELLED = [
     ('0.png,good 1.png,de\u0301faut 2.png,d\u00e9faut 3.png,dent', {}, 'gaaa', 'spelled'), ('0.png,ok\u200b 1.png,ok 2.png,ok 3.png,ng', {}, 'ggga', 'spelled'),
     ('0.png,OK 1.png,OK 2.png,x 3.png,x', dict(good='ok'), 'ggaa', ''), ('0.png,0.0 1.png,1.0 2.png,1.0', dict(good='0'), 'gaa', ''),
     ('0.png,none 1.png,crack 2.png,none', {}, 'say --good none', ''), ('0.png,none 1.png,crack 2.png,None', dict(good='none'), 'gag', ''),
+    ('0.png,none 1.png,crack 2.png,', dict(good='none'), 'say --good none ""', ''), ('0.png,none 1.png,crack 2.png,', dict(good=['none', '']), 'gag', ''),
     ('0.png, 1.png,crack 2.png,', {}, 'say --good none', ''), ('0.png, 1.png,crack 2.png,', dict(good='none'), 'gag', '')]
 @pytest.mark.parametrize('rows,how,expected,said', SPELLED)
 def test_spelled(rows, how, expected, said, tmp_path):
@@ -242,7 +243,7 @@ CONTRADICT = [('ok,scratch', 1), ('crack,none', 1), ('crack,good', 1), ('ok,none
 def test_label_and_defect(row, refused, tmp_path):
     f = table(tmp_path, f'path,label,defect\n0.png,ok,\n1.png,crack,scratch\n2.png,{row}\n')
     if not refused: return samples(f)
-    with pytest.raises(UserError, match='line 4.*correct one'): samples(f)
+    with pytest.raises(UserError, match='lines? 4.*correct one'): samples(f)
 
 @pytest.mark.parametrize('column,values', [('dataset', 'pill pill'), ('set', 'A B'), ('fold', '0 4'), ('phase', '1 2')])
 def test_no_split(column, values, tmp_path):

@@ -101,8 +101,7 @@ def _class_inside(folders):
     for n in inside:
         inner = meaning(n)
         if inner == 'doubt' or inner in ('good', 'bad') and inner != outer: odd = odd or n
-    if outer != 'good' and odd and meaning(odd) == 'bad': odd = None              # combined/scratch
-    if odd: return f'{cls}/{odd}', ''
+    if odd: return f'{cls}/{odd}', odd if meaning(odd) == 'bad' else ''
     return cls, next((n for n in inside if not is_vague(n) and not side(n)), '')
 
 # %% ../../nbs/data/09_folders.ipynb #f92758fa

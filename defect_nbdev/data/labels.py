@@ -153,6 +153,8 @@ def _spelled(names, classes):
     "Names of the user as the classes are spelled."
     of = {}
     for c in classes: of.setdefault(_same(c), []).append(c)
+    for c in classes:                                               # unsure for bad/unsure
+        if '/' in c and _same(c.split('/')[-1]) not in set(map(_same, classes)): of.setdefault(_same(c.split('/')[-1]), []).append(c)
     found = [n if n in classes or len(of.get(_same(n), [])) != 1 else of[_same(n)][0] for n in names]
     return found if len(set(names)) < len(names) else list(dict.fromkeys(found))
 
@@ -231,13 +233,13 @@ def unlabelled(
 def no_label(
     source, # Where the photos come from
     where,  # What names the rows: paths, or 'line 7'
-    ask=False,# May they be the good ones, since no class is?
+    ask='', # How to say that they are good, if they may be
 )->UserError:
     "The error for rows without a label."
     n = len(where)
     first = ', '.join(where[:5]) + (', ...' if n > 5 else '')
     have = 'row has no label' if n == 1 else 'rows have no label'
-    good = 'if they are good, say --good none; else ' if ask else ''
+    good = f'if they are good, say {ask}; else ' if ask else ''
     return UserError(f'{source}: {n} {have} ({first}): {good}fill in what they are, or leave them out with --skip {UNLABELLED}.')
 
 # %% ../../nbs/data/06_labels.ipynb #4301dba6
@@ -260,11 +262,13 @@ def label_rows(
     rows = _blank_is_none(rows, good, known)
     classes = set(rows.cls)
     good, skip = _spelled(good, classes), _spelled(skip, classes)
+    if 'line' not in rows: skip += sorted(c for c in classes - {*good, *skip} if c.split('/')[0] in skip)      # folders inside
     empty = pd.Series(unlabelled(rows.cls, [*good, *skip]), rows.index) & ~known
     if empty.any() and UNLABELLED not in skip:
         at = [f'line {n}' for n in rows.line[empty]] if 'line' in rows else rows.path[empty].tolist()
-        none_good = not good and not any('good' in _leaning(c) for c in set(rows.cls[~empty]))
-        raise no_label(source, at, none_good)
+        ask = '' if good or any('good' in _leaning(c) for c in set(rows.cls[~empty])) else '--good none'
+        if {'none'} == set(map(_same, good)) and (rows.cls[empty] == '').all(): ask = _option(good) + ' ""'
+        raise no_label(source, at, ask)
     classes = rows.cls[~known & ~empty]
     means_good = good_names(classes, good, skip, source) if len(classes) else []
     out = empty | ~known & rows.cls.isin(skip)
@@ -290,7 +294,7 @@ def _refuse_contradictions(rows, good, source):
     if odd.empty: return
     some = ', '.join(list(odd.line)[:5]) + (', ...' if len(odd) > 5 else '')
     first = odd.iloc[0]
-    raise UserError(f'{source}: {len(odd)} rows contradict themselves (line {some}), such as the class {first.cls!r} with the '
+    raise UserError(f'{source}: {len(odd)} rows contradict themselves (line{"s"[:len(odd) > 1]} {some}), such as the class {first.cls!r} with the '
                     f'defect {first.defect!r}: correct one of the two.')
 
 def _fill(rows, known, good):

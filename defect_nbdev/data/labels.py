@@ -11,6 +11,7 @@ import re
 import shlex
 import unicodedata
 from collections import Counter
+from numbers import Real
 import pandas as pd
 from ..core.errors import UserError
 
@@ -138,11 +139,12 @@ def _question(source, counts, good, unclear):
 UNLABELLED = 'unlabelled'       # Given as a class to skip: rows without a label
 
 def _as_names(names):
-    "A name or several as a list of str."
+    "A name, perhaps a number, or several as a list of str."
     if names is None: return []
-    if isinstance(names, dict) or not (isinstance(names, (str, bool, int, float)) or hasattr(names, '__iter__')):
+    if isinstance(names, (str, Real)): return [str(names)]
+    if isinstance(names, dict) or not hasattr(names, '__iter__'):
         raise UserError(f'{names!r} is no name of a class: give a name, or a list of names.')
-    return [str(names)] if not hasattr(names, '__iter__') or isinstance(names, str) else list(map(str, names))
+    return list(map(str, names))
 
 def _same(name):
     "The name as it is compared: without case, invisible characters, and the slash that a shell adds."

@@ -109,7 +109,7 @@ def _left_out(left):
 def _labelled_again(t, good, skip):
     "Classes in a table by hand become labels as those of a file do; labels good and anomaly stay."
     ours = set(t.label.dropna()) <= {*LABELS, ''}
-    skip = [skip] if isinstance(skip, (int, float)) else skip
+    skip = [skip] if isinstance(skip, Real) else skip
     if good is None and not skip and (ours or t.label.isna().any() or (t.label == '').any()): return t, Passed(), ''
     if good is None and ours: good = 'good'
     defect = t.defect.fillna('').astype(str) if 'defect' in t else ''

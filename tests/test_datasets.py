@@ -225,3 +225,31 @@ def test_spoilt_files(name, tmp_path):
         (root/name).write_bytes(spoilt(whole, random))
         try: assert len(find_layout(root if '/' in name or name == 'data.yaml' else root/name).rows)
         except UserError as e: assert str(e)
+
+# Folders inside folders of classes -> words of the question, or classes and types
+NESTED = [
+    ('ok_front/1 ok_front/reject/2 def_front/3', 'ok_front/reject'),
+    ('good/1 good/rejected/2 bad/3', 'is good/rejected good too?'), ('good/1 good/bad/2 bad/3', 'move good/bad beside'),
+    ('good/1 bad/2 bad/unsure/3', '--skip bad/unsure'), ('OK/1 NG/2 NG/unsure/3', 'NG/unsure'), ('train/good/1 train/good/reject/2 train/bad/3 test/good/4 test/bad/5', 'good/reject'),
+    ('2026-01-01/good/1 2026-01-01/good/ng/2 2026-01-01/bad/3', 'good/ng'), ('good/1 bad/2 bad/ok/3', 'bad/ok'), ('good/1 scratch/2 scratch/good/3', 'scratch/good'),
+    ('good/1 bad/scratch/2 bad/dent/3', dict(good=1, scratch=1, dent=1)), ('good/2026-01-01/1 good/shift2/2 good/cam_a/3 good/7/4 bad/5', dict(good=4, bad=1)),
+    ('good/1 bad/monday/2 bad/3', dict(good=1, bad=2)), ('good/1 combined/scratch/2', dict(good=1, **{'combined': 0}))]
+@pytest.mark.parametrize('files,expected', NESTED)
+def test_nested(files, expected, tmp_path):
+    from defect_nbdev.data.samples import samples
+    for f in files.split(): photo(tmp_path/f'{f}.png')
+    if isinstance(expected, str):
+        with pytest.raises(UserError) as e: samples(tmp_path)
+        assert expected in str(e.value)
+    else:
+        got = samples(tmp_path).defect.value_counts().to_dict()
+        assert all(got.get(k, 0) == n for k, n in expected.items()), got
+
+def test_nested_answers(tmp_path):
+    from defect_nbdev.data.samples import samples
+    for f in 'good/1 good/rejected/2 bad/3 bad/unsure/4 combined/scratch/5 combined/6'.split(): photo(tmp_path/f'{f}.png')
+    with pytest.raises(UserError, match='are bad/unsure, good/rejected good too'): samples(tmp_path)
+    t = samples(tmp_path, skip=['rejected', 'bad/unsure', 'combined'])                # the inner name is enough; combined takes what is inside
+    assert t.label.tolist() == ['anomaly', 'good']
+    t = samples(tmp_path, good=['good', 'combined'], skip='unsure')
+    assert dict(zip([Path(p).stem for p in t.path], t.label)) == {'1': 'good', '2': 'anomaly', '3': 'anomaly', '5': 'anomaly', '6': 'good'}

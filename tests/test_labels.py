@@ -23,18 +23,35 @@ CERTAIN = [
 ]
 # Classes, options -> words of the question
 ASKED = [
-    ('0 1', {}, '--good 0'), ('0 1 2', {}, 'which of them are good'), ('1 2', {}, 'which of them are good'),
+    ('0 1', {}, '--good NAME'), ('0 1 2', {}, 'which of them are good'), ('1 2', {}, 'which of them are good'),
     ('good unsure bad', {}, 'is unsure good too?'), ('unsure bad', {}, 'which of them are good'), ('good todo', {}, 'is todo good too?'),
     ('good bad unknown', {}, '--skip unknown'), ('good maybe_crack', {}, 'maybe_crack'), ('good bad test', {}, 'is test good too?'),
     ('good bad new', {}, 'is new good too?'), ('good bad review', {}, 'review'), ('good bad mixed', {}, 'mixed'), ('good bad other', {}, 'other'),
     ('good Good_2nd_shift bad', {}, '--good good Good_2nd_shift'), ('good ok_batch2', {}, '--good good ok_batch2'),
     ('good good-night bad', {}, 'good-night'), ('good ok bad', {}, '--good good ok'), ('good good_with_scratch', {}, 'good_with_scratch'),
-    ('good 1 2', {}, 'are 1, 2 good too?'), ('good line_3', {}, 'line_3'), ('parts', {}, 'which of them are good'), ('a b', {}, '--good a'),
+    ('good 1 2', {}, 'are 1, 2 good too?'), ('good line_3', {}, 'line_3'), ('parts', {}, 'which of them are good'), ('a b', {}, '--good NAME'),
     ('dent scratch rust hole x', {}, 'which of them are good'), ('good bad', dict(good='gut'), "no class 'gut'"),
     ('good bad', dict(good=['good', 'good']), 'names good twice'), ('good bad', dict(skip='x'), "no class 'x'"),
     ('good bad', dict(good='good', skip='good'), 'cannot be good and skipped'), ('good bad', dict(skip=['good', 'bad']), 'no class left'),
     ('good|no crack 2|bad', {}, "--good good 'no crack 2'"),
 ]
+MAYBE_GOOD = '''i.O. 2|i.O._Schicht2|normals|negatives|Gutteile|Normalteile|unbroken|intakt|合格|正常|良品|bon|bueno|conforme|not a defect|no problem
+false_positive|overkill|Pseudofehler|in_spec|scratch_free|kratzerfrei|good/rejected|OK/bad|free from scratches'''.replace('\n', '|').split('|')
+DOUBTFUL = '''not_sure|not sure|dunno|to_check|to_sort|unchecked|undef|n_a|Grenzfall|Grenzmuster|zweifelhaft|ungeprüft|unsortiert|sonstige|incertain|不确定
+待定|未分類|limit_samples|Schicht2|Kamera2|Linie2|Montag|Neuer Ordner|Kopie|original|augmented|crops|heatmaps|overlays|calibration|dark_frames
+jpg|bad/unsure|NG/unsure|bad/good'''.replace('\n', '|').split('|')
+DEFECTS = '''scratch|broken_large|combined|thread_top|Center|Donut|Edge-Ring|Near-full|MT_Blowhole|MT_Break|missing_part|划痕|Kratzer|rayure|défaut
+de\u0301faut|out_of_spec|n.i.O.|n.i.O. 2|nicht i.O.|不良|不合格|异常|false_negative|crazing|pitted_surface|open|short|bent_wire|fold|print|oil|cut_lead|Schlechtteile
+brak|брак|dirty|malo|no_good|unknown_defect|combined/scratch'''.replace('\n', '|').split('|')
+CERTAIN += [(f'good|bad|{n}', {}, 'good') for n in DEFECTS]
+ASKED += [(f'good|bad|{n}', {}, f'is {n} good too?') for n in MAYBE_GOOD + DOUBTFUL]
+CERTAIN += [('free_of_defects defects', {}, 'free_of_defects'), ('合格 不合格', {}, '合格'), ('良品 不良品', {}, '良品'), ('正常 異常', {}, '正常'), ('bon défaut', {}, 'bon'),
+            ('bueno malo', {}, 'bueno'), ('clean dirty', {}, 'clean'), ('годен брак', {}, 'годен'), ('Gutteile Schlechtteile', {}, 'Gutteile'),
+            ('00_good 01_scratch 02_dent', {}, '00_good'), ('1-OK 2-NG', {}, '1-OK'), ('good_left good_right bad_left bad_right', {}, 'good_left good_right'),
+            ('OK NG', dict(good='ok'), 'OK'), ('OK NG', dict(good='OK/'), 'OK'), ('0.0 1.0', dict(good='0'), '0.0'), ('0 1', dict(good=0), '0'),
+            ('de\u0301j\u00e0 x', dict(good='d\u00e9j\u00e0'), 'de\u0301j\u00e0'), ('good Ok_2 bad', dict(good='GOOD', skip='ok_2'), 'good')]
+ASKED += [('MT_Crack MT_Free MT_Fray', {}, '--good MT_Free'), ('bad x y', {}, '--good NAME'), ('00_good 01_scratch 02_unsure', {}, 'which of them are good'),
+          ('good_left good_right bad_left', {}, 'which of them are good')]
 def names(text): return text.split('|') if '|' in text else text.split()
 
 @pytest.mark.parametrize('classes,how,good', CERTAIN)
@@ -72,7 +89,7 @@ def test_named_label_is_a_label(tmp_path):
     assert t.label.tolist() == ['good', 'anomaly']
 
 @pytest.mark.parametrize('change,words', [
-    (dict(label=['good', 'NG', 'good']), 'has the labels NG'), (dict(label=['good', None, 'good']), '1 rows without a label'),
+    (dict(label=['good', 'NG', 'unsure']), 'is unsure good too?'), (dict(label=['a', 'b', 'a']), 'which of them are good'), (dict(label=['good', None, 'good']), '1 rows without a label'),
     (dict(label=['good', float('nan'), 'anomaly']), '1 rows without a label'), (dict(path=['a.png', 3, None]), 'paths that are no text'),
     (dict(split=['train', 'holdout', 'test']), "split 'holdout'"), (dict(path=['gone.png', 'b.png', 'c.png']), 'do not exist'), ])
 def test_table_by_hand(change, words, tmp_path):
@@ -204,3 +221,65 @@ def test_predict_passes_masks_over(defect, run, washer, tmp_path):
     assert 'passed over:' in r.stderr and 'masks' in r.stderr
     r = defect('report', run, washer/'train/good', '-o', tmp_path/'r.html', '--include-seen')
     assert r.returncode == 0 and 'passed over' not in r.stderr
+
+# A CSV, options -> words of the refusal, or the labels; and words of what is said
+SPELLED = [
+    ('0.png,OK 1.png,ok 2.png,OK 3.png,NG', {}, 'ggga', "'ok' as 'OK'"), ('0.png,good 1.png,CRACK 2.png,crack 3.png,crack', {}, 'gaaa', "'CRACK' as 'crack'"),
+    ('0.png,good 1.png,de\u0301faut 2.png,d\u00e9faut 3.png,dent', {}, 'gaaa', 'spelled'), ('0.png,ok\u200b 1.png,ok 2.png,ok 3.png,ng', {}, 'ggga', 'spelled'),
+    ('0.png,OK 1.png,OK 2.png,x 3.png,x', dict(good='ok'), 'ggaa', ''), ('0.png,0.0 1.png,1.0 2.png,1.0', dict(good='0'), 'gaa', ''),
+    ('0.png,none 1.png,crack 2.png,none', {}, 'say --good none', ''), ('0.png,none 1.png,crack 2.png,None', dict(good='none'), 'gag', ''),
+    ('0.png,none 1.png,crack 2.png,', dict(good='none'), 'say --good none ""', ''), ('0.png,none 1.png,crack 2.png,', dict(good=['none', '']), 'gag', ''),
+    ('0.png, 1.png,crack 2.png,', {}, 'say --good none', ''), ('0.png, 1.png,crack 2.png,', dict(good='none'), 'gag', '')]
+@pytest.mark.parametrize('rows,how,expected,said', SPELLED)
+def test_spelled(rows, how, expected, said, tmp_path):
+    f, lines = table(tmp_path, 'path,defect_type\n' + rows.replace(' ', '\n') + '\n'), []
+    try: got = ''.join(l[0] for l in samples(f, say=lines.append, **how).label)
+    except UserError as e: got = str(e)
+    assert expected == got or ' ' in expected and expected in got
+    assert said in '\n'.join(lines)
+
+CONTRADICT = [('ok,scratch', 1), ('crack,none', 1), ('crack,good', 1), ('ok,none', 0), ('ok,', 0), ('ok,good', 0), ('crack,deep', 0), ('crack,', 0), ('ok,0', 0), ('ok,no defect', 0)]
+@pytest.mark.parametrize('row,refused', CONTRADICT)
+def test_label_and_defect(row, refused, tmp_path):
+    f = table(tmp_path, f'path,label,defect\n0.png,ok,\n1.png,crack,scratch\n2.png,{row}\n')
+    if not refused: return samples(f)
+    with pytest.raises(UserError, match='lines? 4.*correct one'): samples(f)
+
+@pytest.mark.parametrize('column,values', [('dataset', 'pill pill'), ('set', 'A B'), ('fold', '0 4'), ('phase', '1 2')])
+def test_no_split(column, values, tmp_path):
+    a, b = values.split(); lines = []
+    f = table(tmp_path, f'path,label,{column}\n0.png,ok,{a}\n1.png,ng,{b}\n')
+    assert not samples(f, say=lines.append).split.any() and f"column '{column}' is no split" in '\n'.join(lines)
+    f = table(tmp_path, f'path,label,{column}\n0.png,ok,Train\n1.png,ng,test\n')
+    assert samples(f).split.tolist() == ['train', 'test']
+
+@pytest.mark.parametrize('name', ['./0.png', '0.png#1', 'x/../0.png', 'link.png', '{}/0.png'])
+def test_one_photo_twice(name, tmp_path):
+    photos(tmp_path, '0.png', '1.png', 'x/2.png'); (tmp_path/'link.png').symlink_to(tmp_path/'0.png')
+    name = name.format(tmp_path)
+    (tmp_path/'t.csv').write_text(f'path,label\n0.png,ok\n{name},ng\n1.png,ng\n')
+    with pytest.raises(UserError, match='twice'): samples(tmp_path/'t.csv')
+    t = pd.DataFrame(dict(path=[str(tmp_path/'0.png'), name if name.startswith('/') else f'{tmp_path}/{name}', str(tmp_path/'1.png')], label=['good', 'anomaly', 'anomaly']))
+    with pytest.raises(UserError, match='twice'): samples(t)
+
+def test_table_beside_folders(tmp_path):
+    photos(tmp_path, 'good/0.png', 'bad/1.png'); lines = []
+    (tmp_path/'labels.csv').write_text('path,label\ngood/0.png,ok\nbad/1.png,ng\n'); (tmp_path/'notes.csv').write_text('a,b\n1,2\n')
+    samples(tmp_path, say=lines.append)
+    assert f'labels.csv looks like a table of labels and is not used: give {tmp_path/"labels.csv"}' in '\n'.join(lines) and 'notes.csv looks' not in '\n'.join(lines)
+
+ODD = [dict(source=None), dict(source=[]), dict(source={}), dict(good=False), dict(good={}), dict(good=3), dict(skip=1), dict(pixels=4095), dict(pixels=(5, 5)),
+       dict(pixels='ab'), dict(pixels=(1, 2, 3)), dict(group=3)]
+@pytest.mark.parametrize('how', ODD)
+def test_odd_arguments(how, tmp_path):
+    photos(tmp_path, 'good/0.png', 'bad/1.png')
+    with pytest.raises(UserError) as e: samples(**dict(source=tmp_path) | how)
+    assert '\n' not in str(e.value)
+
+def test_table_by_hand_as_a_csv(tmp_path):
+    photos(tmp_path, '0.png', '1.png', '2.png')
+    t = pd.DataFrame(dict(path=[str(tmp_path/f'{i}.png') for i in range(3)], label=['OK', 'ok', 'ng'], split=['Train', 'VAL', 'test']))
+    s = samples(t)
+    assert s.label.tolist() == ['good', 'good', 'anomaly'] and s.split.tolist() == ['train', 'valid', 'test']
+    assert samples(t.assign(label=['GOOD', 'GOOD', 'Anomaly'])).label.tolist() == ['good', 'good', 'anomaly']
+    assert samples(t.assign(label=[0, 0, 1]), good=0).label.tolist() == ['good', 'good', 'anomaly']

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 import pandas as pd
 from ..core.errors import UserError
 from .annotations import is_good
-from .labels import BAD_NAMES
+from .labels import BAD_NAMES, is_vague, meaning
 from .manifest import ROW_COLUMNS, side
 
 # %% ../../nbs/data/09_folders.ipynb #b37ae890
@@ -77,7 +77,8 @@ def _categories(dirs):
         if len(d) > 1: inner[d[0]].add(d[1])
     deep = {d[0] for d in dirs.values() if len(d) > 2 and side(d[1])}
     held = {n for n, names in inner.items() if any(map(_class_like, names))}
-    if any(_class_like(d[0]) for d in dirs.values() if d): return []       # the classes are outside
+    outer = {d[0] for d in dirs.values() if d}
+    if any(map(_class_like, outer)) or {'good', 'bad'} <= set(map(meaning, outer)): return []       # the classes are outside
     return sorted(n for n in held | deep if not side(n))
 
 def check_categories(
@@ -92,6 +93,17 @@ def check_categories(
     some = ', '.join(names[:5]) + (', ...' if len(names) > 5 else '')
     raise UserError(f'{folder} holds several categories ({some}): give one of them, for example {folder}/{names[0]}.')
 
+# %% ../../nbs/data/09_folders.ipynb #3bb305d1
+def _class_inside(folders):
+    "The class of a photo, and its type of defect, from the folder of the class and those inside it."
+    cls, inside = folders[0], folders[1:]
+    outer, odd = meaning(cls), None
+    for n in inside:
+        inner = meaning(n)
+        if inner == 'doubt' or inner in ('good', 'bad') and inner != outer: odd = odd or n
+    if odd: return f'{cls}/{odd}', odd if meaning(odd) == 'bad' else ''
+    return cls, next((n for n in inside if not is_vague(n) and not side(n)), '')
+
 # %% ../../nbs/data/09_folders.ipynb #f92758fa
 def class_rows(
     c,    # Contents of the data set
@@ -103,7 +115,8 @@ def class_rows(
     rows = []
     for p in set(dirs) - set(beside):
         inner = side(dirs[p][1]) if len(dirs[p]) == 2 and not dated else ''     # good/train/1.png
-        rows.append(raw_row(c, p, cls=dirs[p][dated], split=inner, group=dirs[p][0] if dated else ''))
+        cls, defect = _class_inside(dirs[p][dated:])
+        rows.append(raw_row(c, p, cls=cls, defect=defect, split=inner, group=dirs[p][0] if dated else ''))
     if not all(o['split'] for o in rows): rows = [o | dict(split='') for o in rows]
     return rows, {'photo beside the folders of the classes': beside}
 
@@ -145,4 +158,8 @@ def split_rows(
         'Then rename it; else move the others into train/<class>/.')
     known = set(dirs) - set(flat) - set(outside)
     left = {'photo without a label': flat + private, 'photo outside train, valid and test': rest}
-    return [raw_row(c, p, cls=dirs[p][1], split=side(dirs[p][0])) for p in known], left
+    rows = []
+    for p in known:
+        cls, defect = _class_inside(dirs[p][1:])
+        rows.append(raw_row(c, p, cls=cls, defect=defect, split=side(dirs[p][0])))
+    return rows, left

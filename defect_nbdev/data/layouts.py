@@ -18,6 +18,7 @@ from .contents import contents, take_back
 from .folders import check_categories, class_rows, levels, pool, raw_table, split_rows
 from .known import (elpv_rows, is_elpv, is_real_iad, is_real_iad_list, is_visa, mask_rows, only_masks,
                                      real_iad_list, real_iad_rows, visa_rows)
+from .columns import name_columns, read_table
 from .manifest import manifest_rows, side
 from .sources import Passed, holds_results
 from .voc_cvat import cvat_rows, read_xml, voc_rows
@@ -195,6 +196,17 @@ def _split_name(dirs, c):
     if len(learned) == 1 and any(m.startswith('ground_truth/') for m in c.masks): return 'MVTec AD'
     return 'folders for train, valid and test, with one folder for each class'
 
+def _unused_tables(c):
+    "Words about tables that look like labels while the folders say the classes."
+    found = []
+    for f in _visible(c.folder, '*.csv', '*.tsv', '*.xlsx'):
+        try: name_columns(read_table(f)[0], f)
+        except UserError: continue
+        found.append(f)
+    if not found: return ''
+    names = ', '.join(f.name for f in found[:3])
+    return f' (the classes are the folders; {names} looks like a table of labels and is not used: give {found[0]} to use it)'
+
 def _by_folders(c, dirs):
     "The layout that the folders alone tell, or None."
     if only_masks(c, dirs):
@@ -206,10 +218,10 @@ def _by_folders(c, dirs):
         return _found('VisA', visa_rows(c, dirs), c, files=lists)
     if any(len(d) > 1 and side(d[0]) for d in dirs.values()):
         rows, left = split_rows(c, dirs)
-        return _found(_split_name(dirs, c), rows, c, left)
+        return _found(_split_name(dirs, c) + _unused_tables(c), rows, c, left)
     if all(not d or side(d[0]) for d in dirs.values()): return None
     rows, left = class_rows(c, dirs)
-    return _found('one folder for each class', rows, c, left)
+    return _found('one folder for each class' + _unused_tables(c), rows, c, left)
 
 # %% ../../nbs/data/09_layouts.ipynb #853398d8
 def _folder_layout(folder):

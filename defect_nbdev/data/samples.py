@@ -9,6 +9,7 @@ __all__ = ['COLUMNS', 'LABELS', 'check_labels', 'with_groups', 'elpv_samples', '
 import os
 import re
 import warnings
+from numbers import Real
 from pathlib import Path
 import pandas as pd
 from ..core.errors import UserError
@@ -17,8 +18,9 @@ from .masks import check_masks
 from .pixels import pixels_text, with_pixels
 from .images import Pixels
 from .sources import Passed
-from .labels import UNLABELLED, label_rows, labels_text
+from .labels import UNLABELLED, label_rows, labels_text, one_spelling
 from .known import elpv_rows
+from .manifest import one_photo, side
 from .folders import pool
 from .layouts import find_layout
 
@@ -56,7 +58,7 @@ def _check_paths(t):
     odd = [p for p in t.path if not isinstance(p, (str, os.PathLike)) or not str(p)]
     if odd: raise UserError(f'The samples table has {len(odd)} paths that are no text ({_few(odd)}): give the path of each photo.')
     paths = [str(p) for p in t.path]
-    twice = pd.Series(paths)[pd.Series(paths).duplicated()].tolist()
+    twice = pd.Series(paths)[pd.Series(one_photo(paths)).duplicated()].tolist()
     if twice: raise UserError(f'The samples table names {len(twice)} photos twice ({_few(twice)}): keep one row of each.')
     gone = [p for p in paths if not os.path.isfile(page_of(p)[0])]
     if gone: raise UserError(f'The samples table names {len(gone)} files that do not exist ({_few(gone)}): check the paths.')
@@ -83,16 +85,17 @@ def _filled(t):
     return t.assign(**new) if new else t
 
 def _by_hand(t, good, skip):
-    "A table that the user made: its rows, and a `Passed`."
+    "A table that the user made: its rows, a `Passed`, and what was merged in words."
     missing = [c for c in ('path', 'label') if c not in t]
     if missing: raise UserError(f'The samples table has no column {" and no column ".join(missing)}: name the photos path and their classes label.')
     if t.empty: raise UserError('The samples table holds no rows: add a row for each photo.')
-    t, passed = _labelled_again(t, good, skip)
+    t, passed, merged = _labelled_again(t, good, skip)
     for c in 'mask_path', 'split', 'group':
         if c in t and t[c].isna().any(): t = t.assign(**{c: t[c].astype(object).where(t[c].notna(), '')})
+    if 'split' in t and (words := {s: side(s) for s in set(t.split) if s != side(s) != ''}): t = t.assign(split=t.split.replace(words))
     _check_values(t)
     _check_paths(t)
-    return _filled(t), passed
+    return _filled(t), passed, merged
 
 # %% ../../nbs/data/10_samples.ipynb #d07984b9
 def _left_out(left):
@@ -104,13 +107,16 @@ def _left_out(left):
     return passed
 
 def _labelled_again(t, good, skip):
-    "Classes in a table by hand become labels, if the user says which are good or which to skip."
-    if good is None and not skip: return t, Passed()
-    if good is None and set(t.label.dropna()) <= {*LABELS, ''}: good = 'good'
+    "Classes in a table by hand become labels as those of a file do; labels good and anomaly stay."
+    ours = set(t.label.dropna()) <= {*LABELS, ''}
+    skip = [skip] if isinstance(skip, Real) else skip
+    if good is None and not skip and (ours or t.label.isna().any() or (t.label == '').any()): return t, Passed(), ''
+    if good is None and ours: good = 'good'
     defect = t.defect.fillna('').astype(str) if 'defect' in t else ''
     rows = t.assign(cls=t.label.fillna('').astype(str), label='', defect=defect)
+    rows, merged = one_spelling(rows)
     rows, left = label_rows(rows, good, skip, 'The samples table')
-    return rows.drop(columns='cls').reset_index(drop=True), _left_out(left)
+    return rows.drop(columns='cls').reset_index(drop=True), _left_out(left), merged
 
 # %% ../../nbs/data/10_samples.ipynb #03ead84f
 def _compiled(pattern):
@@ -149,20 +155,35 @@ def elpv_samples(
 
 # %% ../../nbs/data/10_samples.ipynb #1f5a85bb
 def _found(source, good, skip):
-    "Labelled rows of a source, a `Passed`, and the layout in words."
-    if isinstance(source, pd.DataFrame): return *_by_hand(source, good, skip), ''
+    "Labelled rows of a source, a `Passed`, and lines about how it was read."
+    if isinstance(source, pd.DataFrame):
+        t, passed, merged = _by_hand(source, good, skip)
+        return t, passed, [merged]
     layout = find_layout(source)
-    rows, left = label_rows(layout.rows, good, skip, source)
+    rows, merged = one_spelling(layout.rows)
+    rows, left = label_rows(rows, good, skip, source)
     why = ''
     if 'line' not in rows: rows, why = pool(rows)       # a table's own split is kept
     name = layout.name
     if why: name = f'{name.removesuffix(" (the split is kept)")} (all sides are pooled, since {why})'
-    return _table(rows, source), layout.passed + _left_out(left), name
+    return _table(rows, source), layout.passed + _left_out(left), [f'layout: {name}', merged]
+
+def _check_arguments(source, group, pixels):
+    "Refuse what is no source, pattern or range."
+    if not isinstance(source, (str, os.PathLike, pd.DataFrame)):
+        raise UserError(f'source is {type(source).__name__}: give a folder, a table or the path of one.')
+    if group is not None and not isinstance(group, (str, re.Pattern)):
+        raise UserError(f'group={group!r} is no text: give a regular expression such as "tray(\\d+)".')
+    if pixels is None or isinstance(pixels, Pixels): return
+    try: low, high = pixels
+    except (TypeError, ValueError): low = high = None
+    if not (isinstance(low, Real) and isinstance(high, Real) and low < high):
+        raise UserError(f'pixels={pixels!r} is no range: give two numbers, black below white, such as (0, 4095).')
 
 def _with_range(t, pixels):
     "The column pixels filled; in a table that has it, it is kept."
     if isinstance(pixels, Pixels): return t.assign(pixels=str(pixels))       # that of a model
-    asked = tuple(pixels) if pixels else None
+    asked = None if pixels is None else tuple(pixels)
     if not asked and (t.pixels != '').any(): return t
     return with_pixels(t.drop(columns='pixels'), asked)
 
@@ -178,9 +199,10 @@ def samples(
 )->pd.DataFrame:
     "Samples table of any known layout."
     say = say or (lambda line: None)
-    t, passed, layout = _found(source, good, skip)
+    _check_arguments(source, group, pixels)
+    t, passed, lines = _found(source, good, () if skip is None else skip)
     say(labels_text(t))
-    if layout: say(f'layout: {layout}')
+    for line in filter(None, lines): say(line)
     if passed: say(str(passed))
     if strict: check_masks(check_labels(t, source))
     if group: t = with_groups(t, group)

@@ -55,6 +55,9 @@ LAYOUTS = {
  'several masks of a photo': (dict(photos='good/1.png dent/2.png', masks='dent/2_mask_1.png dent/2_mask_2.png'), 'one folder', {'good/1.png': 'good', 'dent/2.png': 'dent'}, {}, None, '2 masks of photos with several'),
  'labels that are masks': (dict(photos='good/1.png dent/2.png', masks='labels/2.png'), 'one folder', {'good/1.png': 'good', 'dent/2.png': 'dent'}, {'dent/2.png': 'labels/2.png'}, None, ''),
  'masks by content': (dict(photos='good/1.png dent/2.png', masks='bw/2.png'), 'one folder', {'good/1.png': 'good', 'dent/2.png': 'dent'}, {'dent/2.png': 'bw/2.png'}, None, ''),
+ 'binarised class': (dict(photos='good/1.png good/2.png bad/1.png bad/2.png', masks='ok_cam2_bw/1.png ok_cam2_bw/2.png scratch/1.png scratch/2.png'), 'one folder', {f'{k}/{i}.png': k for k in ('bad', 'good', 'ok_cam2_bw', 'scratch') for i in (1, 2)}, {}, None, ''),
+ 'good photos of one bit': (dict(photos='bad/1.png bad/2.png', masks='good/1.png good/2.png'), 'one folder', {f'{k}/{i}.png': k for k in ('bad', 'good') for i in (1, 2)}, {}, None, ''),
+ 'photos called like masks': (dict(photos='good/1.png good/1_gt.png bad/2.png bad/2_mask.png bad/truth_2.png'), 'one folder', {'good/1.png': 'good', 'good/1_gt.png': 'good', 'bad/2.png': 'bad', 'bad/2_mask.png': 'bad', 'bad/truth_2.png': 'bad'}, {}, None, ''),
  'ImageFolder': (dict(photos=' '.join(f'{s}/{c}/{s}{c}.png' for s in ('train', 'val', 'test') for c in ('ok', 'nok'))), 'the split is kept', {f'{s}/{c}/{s}{c}.png': c for s in ('train', 'val', 'test') for c in ('ok', 'nok')}, {}, ['test', 'test', 'train', 'train', 'valid', 'valid'], ''),
  'ImageFolder without test': (dict(photos='train/ok/1.png train/nok/2.png valid/ok/3.png valid/nok/4.png'), 'there is no test', {'train/ok/1.png': 'ok', 'train/nok/2.png': 'nok', 'valid/ok/3.png': 'ok', 'valid/nok/4.png': 'nok'}, {}, ['']*4, ''),
  'class outside, side inside': (dict(photos='good/train/1.png good/test/2.png bad/train/3.png bad/test/4.png'), 'the split is kept', {'good/train/1.png': 'good', 'good/test/2.png': 'good', 'bad/train/3.png': 'bad', 'bad/test/4.png': 'bad'}, {}, ['test', 'train', 'test', 'train'], ''),
@@ -162,6 +165,7 @@ ASKED = {       # what is drawn -> words of the question
  'several categories of VisA': (dict(photos='pcb1/Data/Images/Normal/1.JPG pcb1/Data/Images/Anomaly/1.JPG pcb2/Data/Images/Normal/1.JPG pcb2/Data/Images/Anomaly/2.JPG'), 'several categories .pcb1, pcb2.'),
  'several categories of Real-IAD': (dict(photos='toy/OK/S0001/a.jpg toy/NG/BX/S0002/a.jpg usb/OK/S0001/a.jpg'), 'several categories .toy, usb.'),
  'a class called masks': (dict(photos='good/1.png good/2.png masks/1.png masks/2.png'), 'look like photos: if they are photos, rename'),
+ 'masks in a folder of any name': (dict(photos='good/1.png dent/2.png dent/3.png', masks='pieces/2.png pieces/3.png'), 'if they are masks, rename the folder to masks'),
  'masks of nothing': (dict(photos='good/1.png good/2.png masks/7.png'), 'rename'),
  'photos without masks': (dict(photos='images/1.png images/2.png', masks='masks/1.png'), '1 of 2 photos have no mask, first images/2.png'),
  'flat': (dict(photos='1.png 2.png'), 'no folders with images'),
@@ -225,3 +229,14 @@ def test_spoilt_files(name, tmp_path):
         (root/name).write_bytes(spoilt(whole, random))
         try: assert len(find_layout(root if '/' in name or name == 'data.yaml' else root/name).rows)
         except UserError as e: assert str(e)
+
+def test_masks_are_counted(tmp_path):
+    "How many files are taken as masks is said, with their folders."
+    root = build(tmp_path/'set', **LAYOUTS['MVTec AD'][0])
+    assert find_layout(root).masks == 'masks: 2 files in ground_truth/'
+    from defect_nbdev.data.samples import samples
+    said = []; samples(root, strict=False, say=said.append)
+    assert any(l.startswith('layout: MVTec AD') and l.endswith('; masks: 2 files in ground_truth/') for l in said), said
+    from defect_nbdev.data.sources import Sources
+    root = build(tmp_path/'gt', **LAYOUTS['photos called like masks'][0])
+    for s in (root, f'{root}/*/*.png'): assert len(list(Sources(s))) == 5

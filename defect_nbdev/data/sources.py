@@ -16,7 +16,7 @@ from ..core.errors import UserError, need
 from ..core.files import page_of
 from ..core.place import file_system, is_url
 from .images import is_image
-from .pairs import few_values, look_like_masks, mask_folder, masks_among, photo_stem
+from .pairs import few_values, look_like_masks, mask_folder, masks_among, photo_stem, without_photos
 
 # %% ../../nbs/data/05_sources.ipynb #68f2640c
 REASONS = dict(
@@ -168,7 +168,8 @@ def _is_sure(name):
 def _masks_in(folder, names):
     "Names of the masks of other photos in a folder; `x_label.png` is one if it looks like one."
     maybe = masks_among([n for n in names if is_image(n)])
-    return {n for n in maybe if _is_sure(n) or few_values(os.path.join(folder, n))}
+    sure = without_photos(os.path.join(folder, n) for n in maybe if _is_sure(n))
+    return {os.path.basename(p) for p in sure} | {n for n in maybe if not _is_sure(n) and few_values(os.path.join(folder, n))}
 
 def _holds_masks(folder, name):
     "Is a folder whose name only sometimes means masks full of masks?"
@@ -244,7 +245,11 @@ def _glob_masks(paths):
     "Those of the files whose photo is among them too."
     by_folder = defaultdict(list)
     for p in paths: by_folder[os.path.dirname(p)].append(os.path.basename(p))
-    return {os.path.join(d, n) for d, names in by_folder.items() for n in masks_among(list(filter(is_image, names))) if _is_sure(n)}
+    found = set()
+    for d, names in by_folder.items():
+        sure = [n for n in masks_among(list(filter(is_image, names))) if _is_sure(n)]
+        found |= set(without_photos(os.path.join(d, n) for n in sure))
+    return found
 
 # %% ../../nbs/data/05_sources.ipynb #5b11f3a8
 @patch

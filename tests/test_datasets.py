@@ -17,9 +17,15 @@ def mask(p, spot=True):
     if spot: ImageDraw.Draw(im).rectangle([3, 3, 8, 8], fill=255)
     im.save(p)
 
-def build(root, photos='', masks='', black='', **files):
+def points(p):
+    "A TIFF of three floats for each pixel, as a 3-D camera writes it, beside the photo."
+    from test_pixels import tiff
+    d = p.parent.parent/'xyz'; d.mkdir(exist_ok=True); (d/f'{p.stem}.tiff').write_bytes(tiff(rng.normal(size=(24, 32, 3)).astype(np.float32)))
+
+def build(root, photos='', masks='', black='', depth=False, **files):
     "Photos of noise, masks with a spot, black masks, and text files (a name's __ is /, its last _ a dot)."
     for n in photos.split(): photo(root/n)
+    for n in photos.split()*depth: points(root/n)
     for n in masks.split(): mask(root/n)
     for n in black.split(): mask(root/n, False)
     for n, text in files.items():
@@ -65,6 +71,7 @@ LAYOUTS = {
  'BTAD': (dict(photos='train/ok/0000.bmp test/ok/0001.bmp test/ko/0000.bmp', masks='ground_truth/ko/0000.png'), 'BTAD', {'train/ok/0000.bmp': 'ok', 'test/ok/0001.bmp': 'ok', 'test/ko/0000.bmp': 'ko'}, {'test/ko/0000.bmp': 'ground_truth/ko/0000.png'}, ['']*3, ''),
  'MVTec LOCO': (dict(photos='train/good/000.png validation/good/000.png test/good/000.png test/logical_anomalies/000.png test/structural_anomalies/000.png', masks='ground_truth/logical_anomalies/000/000.png ground_truth/logical_anomalies/000/001.png ground_truth/structural_anomalies/000/000.png'), 'MVTec LOCO', {'train/good/000.png': 'good', 'validation/good/000.png': 'good', 'test/good/000.png': 'good', 'test/logical_anomalies/000.png': 'logical_anomalies', 'test/structural_anomalies/000.png': 'structural_anomalies'}, {f'test/{k}/000.png': f'ground_truth/{k}/000' for k in ('logical_anomalies', 'structural_anomalies')}, ['']*5, ''),
  'MVTec AD 2': (dict(photos='train/good/000_regular.png validation/good/001_regular.png test_public/good/000_regular.png test_public/bad/000_overexposed.png test_private/000_regular.png test_private_mixed/000_mixed.png', masks='test_public/ground_truth/bad/000_overexposed_mask.png'), 'MVTec AD 2', {'train/good/000_regular.png': 'good', 'validation/good/001_regular.png': 'good', 'test_public/good/000_regular.png': 'good', 'test_public/bad/000_overexposed.png': 'bad'}, {'test_public/bad/000_overexposed.png': 'test_public/ground_truth/bad/000_overexposed_mask.png'}, ['']*4, '2 photos without a label'),
+ 'MVTec 3D-AD': (dict(photos='train/good/rgb/000.png validation/good/rgb/000.png test/good/rgb/000.png test/hole/rgb/000.png test/hole/rgb/001.png test/cut/rgb/000.png', masks='test/hole/gt/000.png test/hole/gt/001.png test/cut/gt/000.png', black='test/good/gt/000.png', depth=True), 'MVTec 3D-AD', {'train/good/rgb/000.png': 'good', 'validation/good/rgb/000.png': 'good', 'test/good/rgb/000.png': 'good', 'test/hole/rgb/000.png': 'hole', 'test/hole/rgb/001.png': 'hole', 'test/cut/rgb/000.png': 'cut'}, {'test/good/rgb/000.png': 'test/good/gt/000.png', 'test/hole/rgb/000.png': 'test/hole/gt/000.png', 'test/hole/rgb/001.png': 'test/hole/gt/001.png', 'test/cut/rgb/000.png': 'test/cut/gt/000.png'}, ['']*6, '5 folders of 3-D points or depths beside rgb (xyz/'),
  'VisA': (dict(photos='Data/Images/Normal/0000.JPG Data/Images/Anomaly/000.JPG', masks='Data/Masks/Anomaly/000.png', image_anno_csv='image,label,mask\nx/Data/Images/Anomaly/000.JPG,"bent,melt",\n'), 'VisA', {'Data/Images/Normal/0000.JPG': 'good', 'Data/Images/Anomaly/000.JPG': 'anomaly bent,melt'}, {'Data/Images/Anomaly/000.JPG': 'Data/Masks/Anomaly/000.png'}, None, ''),
  'KolektorSDD': (dict(photos='kos01/Part0.jpg kos01/Part1.jpg kos02/Part0.jpg', masks='kos01/Part1_label.bmp', black='kos01/Part0_label.bmp kos02/Part0_label.bmp'), 'KolektorSDD', {'kos01/Part0.jpg': 'good', 'kos01/Part1.jpg': 'anomaly defect', 'kos02/Part0.jpg': 'good'}, {'kos01/Part1.jpg': 'kos01/Part1_label.bmp'}, None, ''),
  'KolektorSDD 2': (dict(photos='train/10000.png train/10001.png test/20000.png test/20001.png', masks='train/10001_GT.png test/20000_GT.png', black='train/10000_GT.png test/20001_GT.png'), 'a mask for each photo', {'train/10000.png': 'good', 'train/10001.png': 'anomaly defect', 'test/20000.png': 'anomaly defect', 'test/20001.png': 'good'}, {'train/10001.png': 'train/10001_GT.png', 'test/20000.png': 'test/20000_GT.png'}, ['test', 'test', 'train', 'train'], ''),

@@ -193,6 +193,7 @@ def _split_name(dirs, c):
     if any(d[0].lower() == 'test_public' for d in dirs.values() if d): return 'MVTec AD 2'
     if classes == {'ok', 'ko'}: return 'BTAD'
     learned = {d[1] for d in dirs.values() if len(d) > 1 and side(d[0]) == 'train'}
+    if any('/gt/' in m for m in c.masks) and all('/rgb/' in p for p in c.photos): return 'MVTec 3D-AD'
     if len(learned) == 1 and any(m.startswith('ground_truth/') for m in c.masks): return 'MVTec AD'
     return 'folders for train, valid and test, with one folder for each class'
 

@@ -27,6 +27,7 @@ REASONS = dict(
     hidden_folder=('hidden folder', 'hidden folders'),
     system=('thing that a system made', 'things that a system made'),
     mask=('mask', 'masks'),
+    depth=('folder of 3-D points or depths beside rgb', 'folders of 3-D points or depths beside rgb'),
     results=('folder of results', 'folders of results'),
 )       # Why something is passed over -> how one and how several are called
 
@@ -177,6 +178,18 @@ def _holds_masks(folder, name):
     images = [p for p in _files_below(folder) if is_image(p)]
     return look_like_masks(images)
 
+# %% ../../nbs/data/05_sources.ipynb #6d4c0071
+_DEPTH = 'xyz', 'depth', 'pointcloud', 'pointclouds', 'pcd', 'z'
+
+def _stems_in(folder): return {os.path.splitext(f)[0] for f in os.listdir(folder) if is_image(f)}
+
+def _is_depth(folder, name):
+    "Does a folder of 3-D points lie beside one of photos with the same names?"
+    if name.lower() not in _DEPTH: return False
+    photos = os.path.join(os.path.dirname(folder), 'rgb')
+    try: return bool(_stems_in(folder) & _stems_in(photos))
+    except OSError: return False
+
 # %% ../../nbs/data/05_sources.ipynb #27a52728
 _RESULTS = ('bundle/model.json',), ('model.json', 'model.safetensors'), ('predictions.csv', 'coco.json'), ('run.json', 'inputs.jsonl')
 
@@ -214,7 +227,8 @@ def _folder(self:Sources, folder):
 
 @patch
 def _sub_folder(self:Sources, path, name):
-    why = _folder_reason(name) or ('results' if holds_results(path) else 'mask' if _holds_masks(path, name) else '')
+    why = _folder_reason(name) or ('results' if holds_results(path) else 'mask' if _holds_masks(path, name) else
+                                  'depth' if _is_depth(path, name) else '')
     if why and not (self.masks and why == 'mask'): self._pass_folder(path, name, why)
     else: yield from self._folder(path)
 

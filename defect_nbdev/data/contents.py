@@ -158,7 +158,7 @@ def _masks_by_content(images, folder):
         if not all(others) or not all(_black_and_white(folder/p) for p in some): continue
         if any(few_values(folder/p) for p in others): continue
         if called: found |= set(inside)
-        elif not _is_class(d) and all(_dark(folder/p) for p in inside): _refuse_doubtful(d, folder)
+        elif not _is_class(d) and all(_dark(folder/p) for p in some): _refuse_doubtful(d, folder)
     return found
 
 # %% ../../nbs/data/09_contents.ipynb #438c064b

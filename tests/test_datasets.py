@@ -17,9 +17,15 @@ def mask(p, spot=True):
     if spot: ImageDraw.Draw(im).rectangle([3, 3, 8, 8], fill=255)
     im.save(p)
 
-def build(root, photos='', masks='', black='', **files):
+def points(p):
+    "A TIFF of three floats for each pixel, as a 3-D camera writes it, beside the photo."
+    from test_pixels import tiff
+    d = p.parent.parent/'xyz'; d.mkdir(exist_ok=True); (d/f'{p.stem}.tiff').write_bytes(tiff(rng.normal(size=(24, 32, 3)).astype(np.float32)))
+
+def build(root, photos='', masks='', black='', depth=False, **files):
     "Photos of noise, masks with a spot, black masks, and text files (a name's __ is /, its last _ a dot)."
     for n in photos.split(): photo(root/n)
+    for n in photos.split()*depth: points(root/n)
     for n in masks.split(): mask(root/n)
     for n in black.split(): mask(root/n, False)
     for n, text in files.items():
@@ -55,6 +61,9 @@ LAYOUTS = {
  'several masks of a photo': (dict(photos='good/1.png dent/2.png', masks='dent/2_mask_1.png dent/2_mask_2.png'), 'one folder', {'good/1.png': 'good', 'dent/2.png': 'dent'}, {}, None, '2 masks of photos with several'),
  'labels that are masks': (dict(photos='good/1.png dent/2.png', masks='labels/2.png'), 'one folder', {'good/1.png': 'good', 'dent/2.png': 'dent'}, {'dent/2.png': 'labels/2.png'}, None, ''),
  'masks by content': (dict(photos='good/1.png dent/2.png', masks='bw/2.png'), 'one folder', {'good/1.png': 'good', 'dent/2.png': 'dent'}, {'dent/2.png': 'bw/2.png'}, None, ''),
+ 'binarised class': (dict(photos='good/1.png good/2.png bad/1.png bad/2.png', masks='ok_cam2_bw/1.png ok_cam2_bw/2.png scratch/1.png scratch/2.png'), 'one folder', {f'{k}/{i}.png': k for k in ('bad', 'good', 'ok_cam2_bw', 'scratch') for i in (1, 2)}, {}, None, ''),
+ 'good photos of one bit': (dict(photos='bad/1.png bad/2.png', masks='good/1.png good/2.png'), 'one folder', {f'{k}/{i}.png': k for k in ('bad', 'good') for i in (1, 2)}, {}, None, ''),
+ 'photos called like masks': (dict(photos='good/1.png good/1_gt.png bad/2.png bad/2_mask.png bad/truth_2.png'), 'one folder', {'good/1.png': 'good', 'good/1_gt.png': 'good', 'bad/2.png': 'bad', 'bad/2_mask.png': 'bad', 'bad/truth_2.png': 'bad'}, {}, None, ''),
  'ImageFolder': (dict(photos=' '.join(f'{s}/{c}/{s}{c}.png' for s in ('train', 'val', 'test') for c in ('ok', 'nok'))), 'the split is kept', {f'{s}/{c}/{s}{c}.png': c for s in ('train', 'val', 'test') for c in ('ok', 'nok')}, {}, ['test', 'test', 'train', 'train', 'valid', 'valid'], ''),
  'ImageFolder without test': (dict(photos='train/ok/1.png train/nok/2.png valid/ok/3.png valid/nok/4.png'), 'there is no test', {'train/ok/1.png': 'ok', 'train/nok/2.png': 'nok', 'valid/ok/3.png': 'ok', 'valid/nok/4.png': 'nok'}, {}, ['']*4, ''),
  'class outside, side inside': (dict(photos='good/train/1.png good/test/2.png bad/train/3.png bad/test/4.png'), 'the split is kept', {'good/train/1.png': 'good', 'good/test/2.png': 'good', 'bad/train/3.png': 'bad', 'bad/test/4.png': 'bad'}, {}, ['test', 'train', 'test', 'train'], ''),
@@ -62,6 +71,7 @@ LAYOUTS = {
  'BTAD': (dict(photos='train/ok/0000.bmp test/ok/0001.bmp test/ko/0000.bmp', masks='ground_truth/ko/0000.png'), 'BTAD', {'train/ok/0000.bmp': 'ok', 'test/ok/0001.bmp': 'ok', 'test/ko/0000.bmp': 'ko'}, {'test/ko/0000.bmp': 'ground_truth/ko/0000.png'}, ['']*3, ''),
  'MVTec LOCO': (dict(photos='train/good/000.png validation/good/000.png test/good/000.png test/logical_anomalies/000.png test/structural_anomalies/000.png', masks='ground_truth/logical_anomalies/000/000.png ground_truth/logical_anomalies/000/001.png ground_truth/structural_anomalies/000/000.png'), 'MVTec LOCO', {'train/good/000.png': 'good', 'validation/good/000.png': 'good', 'test/good/000.png': 'good', 'test/logical_anomalies/000.png': 'logical_anomalies', 'test/structural_anomalies/000.png': 'structural_anomalies'}, {f'test/{k}/000.png': f'ground_truth/{k}/000' for k in ('logical_anomalies', 'structural_anomalies')}, ['']*5, ''),
  'MVTec AD 2': (dict(photos='train/good/000_regular.png validation/good/001_regular.png test_public/good/000_regular.png test_public/bad/000_overexposed.png test_private/000_regular.png test_private_mixed/000_mixed.png', masks='test_public/ground_truth/bad/000_overexposed_mask.png'), 'MVTec AD 2', {'train/good/000_regular.png': 'good', 'validation/good/001_regular.png': 'good', 'test_public/good/000_regular.png': 'good', 'test_public/bad/000_overexposed.png': 'bad'}, {'test_public/bad/000_overexposed.png': 'test_public/ground_truth/bad/000_overexposed_mask.png'}, ['']*4, '2 photos without a label'),
+ 'MVTec 3D-AD': (dict(photos='train/good/rgb/000.png validation/good/rgb/000.png test/good/rgb/000.png test/hole/rgb/000.png test/hole/rgb/001.png test/cut/rgb/000.png', masks='test/hole/gt/000.png test/hole/gt/001.png test/cut/gt/000.png', black='test/good/gt/000.png', depth=True), 'MVTec 3D-AD', {'train/good/rgb/000.png': 'good', 'validation/good/rgb/000.png': 'good', 'test/good/rgb/000.png': 'good', 'test/hole/rgb/000.png': 'hole', 'test/hole/rgb/001.png': 'hole', 'test/cut/rgb/000.png': 'cut'}, {'test/good/rgb/000.png': 'test/good/gt/000.png', 'test/hole/rgb/000.png': 'test/hole/gt/000.png', 'test/hole/rgb/001.png': 'test/hole/gt/001.png', 'test/cut/rgb/000.png': 'test/cut/gt/000.png'}, ['']*6, '5 folders of 3-D points or depths beside rgb (xyz/'),
  'VisA': (dict(photos='Data/Images/Normal/0000.JPG Data/Images/Anomaly/000.JPG', masks='Data/Masks/Anomaly/000.png', image_anno_csv='image,label,mask\nx/Data/Images/Anomaly/000.JPG,"bent,melt",\n'), 'VisA', {'Data/Images/Normal/0000.JPG': 'good', 'Data/Images/Anomaly/000.JPG': 'anomaly bent,melt'}, {'Data/Images/Anomaly/000.JPG': 'Data/Masks/Anomaly/000.png'}, None, ''),
  'KolektorSDD': (dict(photos='kos01/Part0.jpg kos01/Part1.jpg kos02/Part0.jpg', masks='kos01/Part1_label.bmp', black='kos01/Part0_label.bmp kos02/Part0_label.bmp'), 'KolektorSDD', {'kos01/Part0.jpg': 'good', 'kos01/Part1.jpg': 'anomaly defect', 'kos02/Part0.jpg': 'good'}, {'kos01/Part1.jpg': 'kos01/Part1_label.bmp'}, None, ''),
  'KolektorSDD 2': (dict(photos='train/10000.png train/10001.png test/20000.png test/20001.png', masks='train/10001_GT.png test/20000_GT.png', black='train/10000_GT.png test/20001_GT.png'), 'a mask for each photo', {'train/10000.png': 'good', 'train/10001.png': 'anomaly defect', 'test/20000.png': 'anomaly defect', 'test/20001.png': 'good'}, {'train/10001.png': 'train/10001_GT.png', 'test/20000.png': 'test/20000_GT.png'}, ['test', 'test', 'train', 'train'], ''),
@@ -162,6 +172,7 @@ ASKED = {       # what is drawn -> words of the question
  'several categories of VisA': (dict(photos='pcb1/Data/Images/Normal/1.JPG pcb1/Data/Images/Anomaly/1.JPG pcb2/Data/Images/Normal/1.JPG pcb2/Data/Images/Anomaly/2.JPG'), 'several categories .pcb1, pcb2.'),
  'several categories of Real-IAD': (dict(photos='toy/OK/S0001/a.jpg toy/NG/BX/S0002/a.jpg usb/OK/S0001/a.jpg'), 'several categories .toy, usb.'),
  'a class called masks': (dict(photos='good/1.png good/2.png masks/1.png masks/2.png'), 'look like photos: if they are photos, rename'),
+ 'masks in a folder of any name': (dict(photos='good/1.png dent/2.png dent/3.png', masks='pieces/2.png pieces/3.png'), 'if they are masks, rename the folder to masks'),
  'masks of nothing': (dict(photos='good/1.png good/2.png masks/7.png'), 'rename'),
  'photos without masks': (dict(photos='images/1.png images/2.png', masks='masks/1.png'), '1 of 2 photos have no mask, first images/2.png'),
  'flat': (dict(photos='1.png 2.png'), 'no folders with images'),
@@ -253,3 +264,14 @@ def test_nested_answers(tmp_path):
     assert t.label.tolist() == ['anomaly', 'good']
     t = samples(tmp_path, good=['good', 'combined'], skip='unsure')
     assert dict(zip([Path(p).stem for p in t.path], t.label)) == {'1': 'good', '2': 'anomaly', '3': 'anomaly', '5': 'anomaly', '6': 'good'}
+
+def test_masks_are_counted(tmp_path):
+    "How many files are taken as masks is said, with their folders."
+    root = build(tmp_path/'set', **LAYOUTS['MVTec AD'][0])
+    assert find_layout(root).masks == 'masks: 2 files in ground_truth/'
+    from defect_nbdev.data.samples import samples
+    said = []; samples(root, strict=False, say=said.append)
+    assert any(l.startswith('layout: MVTec AD') and l.endswith('; masks: 2 files in ground_truth/') for l in said), said
+    from defect_nbdev.data.sources import Sources
+    root = build(tmp_path/'gt', **LAYOUTS['photos called like masks'][0])
+    for s in (root, f'{root}/*/*.png'): assert len(list(Sources(s))) == 5

@@ -68,7 +68,8 @@ def photos(folder, *paths, size=(40, 40)):
     rng = np.random.default_rng(len(list(folder.rglob('*'))))
     for p in paths:
         (folder/p).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(rng.integers(0, 255, (*size, 3), dtype=np.uint8)).save(folder/p)
+        drawn = p.lower().endswith(('_mask.png', '_gt.png'))
+        Image.fromarray(rng.integers(0, 255, (*size, 3), dtype=np.uint8)*(not drawn)).save(folder/p)
     return folder
 
 def table(folder, text, n=6):

@@ -294,3 +294,39 @@ def test_boxes_are_truth():
 
 def test_a_table_without_the_new_columns(washer):
     t = samples(washer)[['path', 'label', 'defect', 'mask_path', 'split', 'group']]; assert Pixels.of(t) is None and Pixels.of(with_pixels(t)) == Pixels()
+
+# What is drawn for a photo of 0..255 of each label -> the findings that check and train name
+SHORTCUTS = {
+    '12 bits and 16': (lambda a: (a*16).astype(np.uint16), lambda a: (a*256).astype(np.uint16), 'tif', {'ranges', 'shortcut'}),
+    '40 % as bright': (lambda a: a.astype(np.uint8), lambda a: (a*.4).astype(np.uint8), 'png', {'shortcut'}),
+    'bright bad ones': (lambda a: (a*.4).astype(np.uint8), lambda a: a.astype(np.uint8), 'png', {'shortcut'}),
+    'floats of 1 and 255': (lambda a: (a/255).astype(np.float32), lambda a: a.astype(np.float32), 'tif', {'ranges', 'shortcut'}),
+    'alike': (lambda a: a.astype(np.uint8), lambda a: (a*.9).astype(np.uint8), 'png', set()), 'alike, 12 bits': (lambda a: (a*16).astype(np.uint16), lambda a: (a*12).astype(np.uint16), 'tif', set()),
+}
+@pytest.mark.parametrize('name', SHORTCUTS)
+def test_light_or_range_tells_the_label(name, tmp_path):
+    from defect_nbdev.data.check import check, quick_check
+    good, bad, ending, kinds = SHORTCUTS[name]; rng = np.random.default_rng(1)
+    for label, draw, n in (('good', good, 12), ('bad', bad, 6)):
+        (tmp_path/label).mkdir()
+        for i in range(n): Image.fromarray(draw(np.clip(GREY*rng.uniform(.8, 1) + rng.integers(0, 20, GREY.shape), 0, 250))).save(tmp_path/label/f'{label}{i}.{ending}')
+    t = samples(tmp_path)
+    for found in (quick_check(t, tmp_path), check(t, tmp_path, progress=False)['findings']): assert {f['kind'] for f in found} & {'ranges', 'shortcut'} == kinds, found
+
+def ground(white, mode, defect):
+    "A mask whose ground is white or black."
+    im = Image.new(mode, (64, 48), white); ImageDraw.Draw(im).rectangle([20, 10, 30, 20], fill=defect); return im
+
+@pytest.mark.parametrize('draw, inverted', [(lambda: ground('white', 'RGB', 'red'), True), (lambda: ground(255, 'L', 0), True), (lambda: ground(65535, 'I;16', 0), True), (lambda: ground(0, 'L', 255), False), (lambda: ground('black', 'RGB', 'red'), False)])
+def test_inverted_masks_are_reported(tmp_path, draw, inverted):
+    from defect_nbdev.data.check import check, quick_check
+    (tmp_path/'masks').mkdir()
+    for label, n in (('good', 8), ('bad', 5)):
+        (tmp_path/label).mkdir()
+        for i in range(n):
+            Image.fromarray(GREY + np.uint8(i)).save(tmp_path/label/f'{label}{i}.png')
+            if label == 'bad': draw().save(tmp_path/f'masks/{label}{i}.png')
+    t = samples(tmp_path)
+    for found in (quick_check(t, tmp_path), check(t, tmp_path, progress=False)['findings']):
+        texts = [f['text'] for f in found if f['kind'] == 'inverted mask']
+        assert len(texts) == inverted and all('white must be the defect' in x for x in texts), found

@@ -17,11 +17,12 @@ from fastprogress.fastprogress import progress_bar
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 from sklearn.decomposition import PCA
+from sklearn.metrics import roc_curve
 from sklearn.preprocessing import normalize
 from ..core.errors import UserError
 from ..core.files import sha256
 from .images import Pixels, open_image, read_image
-from .pixels import pixels_text
+from .pixels import _extent, _header, pixels_text
 from .masks import is_guess, mask_rule, read_mask
 from .sources import Sources
 from .samples import LABELS
@@ -36,7 +37,7 @@ def _look(im, side=64, sigma=4.):
     return (v/max(v.std(), .5)).ravel()
 
 # %% ../../nbs/data/16_check.ipynb #10c1d565
-_COLUMNS = ['error', 'size', 'format', 'mode', 'side', 'contrast', 'sha', 'outside']
+_COLUMNS = ['error', 'size', 'format', 'mode', 'side', 'contrast', 'sha', 'outside', 'bright']
 
 def _row(path, pixels=None, details=True):
     "A photo's row of the table, and its details; no details if it cannot be read or they are not wanted."
@@ -45,8 +46,9 @@ def _row(path, pixels=None, details=True):
         with open_image(path) as f: kind, mode = f.format, f.mode
     except UserError as e: return dict(error=str(e)), None
     size = f'{im.width}x{im.height}'
-    contrast = float(np.asarray(im.convert('L')).std())
-    values = '', size, kind, mode, min(im.size), contrast, sha256(path), im.info.get('outside', 0.)
+    grey = np.asarray(im.convert('L'))
+    contrast, bright = float(grey.std()), float(grey.mean())
+    values = '', size, kind, mode, min(im.size), contrast, sha256(path), im.info.get('outside', 0.), bright
     return dict(zip(_COLUMNS, values)), _look(im) if details else None
 
 # %% ../../nbs/data/16_check.ipynb #b7b098df
@@ -137,11 +139,18 @@ def _near(t, s, looks, root):
 MASK_HELP = {
     'unreadable mask': 'cannot be read: draw again or remove',
     'mask of another size': "of a size other than the photo's: export again at the size of the photo, or take it out",
+    'inverted mask': 'that cover nearly the whole photo or its border: they look inverted, white must be the defect; '
+                     'invert them',
     'empty mask': 'without anything drawn: draw the defect with values above 0, or take it out',
     'mask of a good part': 'with a defect on a photo that is labelled good: correct the label or the mask',
     'mask turned or not': 'of photos that are stored on their side or head, and the size cannot tell how the mask lies: '
                           'taken as drawn on the upright photo; look whether it fits',
 }
+
+def _looks_inverted(drawn):
+    "Does a mask cover nearly the whole photo, or most of its border?"
+    border = np.concatenate([drawn[0], drawn[-1], drawn[:, 0], drawn[:, -1]])
+    return drawn.mean() > .9 or border.mean() > .75
 
 def _mask_state(path, photo, label):
     "A key of MASK_HELP, or '' for a mask that is fine; that of a good part is empty."
@@ -151,6 +160,7 @@ def _mask_state(path, photo, label):
     except UserError: return 'unreadable mask'
     if label == 'good': return '' if drawn is None else 'mask of a good part'
     if drawn is None: return 'empty mask'
+    if _looks_inverted(drawn): return 'inverted mask'
     return 'mask turned or not' if guess else ''
 
 # %% ../../nbs/data/16_check.ipynb #f27dd114
@@ -158,6 +168,8 @@ def _wrong_masks(t, s):
     "Findings about masks that photos have."
     rows = zip(t.mask_path, t.path, t.label, s.error)
     state = [_mask_state(mask, photo, label) if mask and not error else '' for mask, photo, label, error in rows]
+    bad = sum(bool(mask) and l == 'anomaly' and not error for mask, l, error in zip(t.mask_path, t.label, s.error))
+    if state.count('inverted mask') < max(3, bad/2): state = ['' if k == 'inverted mask' else k for k in state]
     for kind, help in MASK_HELP.items():
         files = [mask for mask, k in zip(t.mask_path, state) if k == kind]
         if files: yield _finding(kind, f"{_n(len(files), 'mask')} {help}.", files)
@@ -210,6 +222,43 @@ def _shortcuts(t, s, looks, root, much=.75):
                 'instead of the defect: photograph both with one camera and save them alike.')
         yield _finding('shortcut', text)
 
+# %% ../../nbs/data/16_check.ipynb #c5c797d7
+_SEPARATES = .9      # Balanced accuracy of the best limit on brightness
+_MUCH = 1.5          # So many times as bright, from the medians of both labels
+_WIDER = 4.          # So many times the brightest value of the other label
+
+def _by_limit(label, values):
+    "Balanced accuracy of telling the label by the best limit on one number."
+    wrong, right, _ = roc_curve(label == 'anomaly', values)
+    return .5 + float(np.abs(right - wrong).max())/2
+
+def _brightness(t, s, looks, root):
+    ok = (s.error == '').values
+    label, bright = t.label[ok].values, s.bright[ok].values
+    if min((label == l).sum() for l in LABELS) < 5 or _by_limit(label, bright) < _SEPARATES: return
+    good, bad = (float(np.median(bright[label == l])) for l in LABELS)
+    if max(good, bad) + 4 < _MUCH*(min(good, bad) + 4): return          # + 4: black and nearly black are alike
+    yield _finding('shortcut', f'Brightness alone tells good from anomaly (good {good:.0f}, anomaly {bad:.0f} of 255), so the '
+                   'network may learn that instead of the defect: take both under one light and save them alike.')
+
+# %% ../../nbs/data/16_check.ipynb #2b6890e9
+def _tops(paths, most=40):
+    "Brightest values of files of more than 8 bits, by the kind of file; evenly spaced ones of many."
+    found = {}
+    for p in paths[::max(1, len(paths)//most)]:
+        kind = _header(p).kind
+        extent = _extent(p) if kind else None
+        if extent: found.setdefault(kind, []).append(extent[1])
+    return found
+
+def _ranges(t, s, looks, root):
+    good, bad = (_tops(t.path[(s.error == '').values & (t.label == l).values].tolist()) for l in LABELS)
+    for kind in sorted(set(good) & set(bad)):
+        low, high = (float(np.median(tops[kind])) for tops in (good, bad))
+        if min(len(good[kind]), len(bad[kind])) < 3 or max(low, high) <= _WIDER*max(min(low, high), 1e-9): continue
+        yield _finding('ranges', f'Good photos hold values up to {low:g} and anomalies up to {high:g}: '
+                       'they were saved with different scales, which a network learns instead of the defect. Export them alike.')
+
 # %% ../../nbs/data/16_check.ipynb #6001cb0d
 def _poor(t, s, looks, root):
     small = t.path[(s.side < 32).values]
@@ -240,7 +289,7 @@ def _too_few(t, s, looks, root):
         if n < 5: yield _finding('rare type', f'{_n(n, "photo")} of {defect}: some sides of a split will have none.')
 
 # %% ../../nbs/data/16_check.ipynb #ddf76bee
-FINDERS = (_unreadable, _too_few, _copies, _near, _shortcuts, _poor, _range, _masks)
+FINDERS = (_unreadable, _too_few, _copies, _near, _shortcuts, _brightness, _ranges, _poor, _range, _masks)
 
 def _counts(values): return {str(k): int(n) for k, n in Counter(values).most_common()}
 
@@ -302,7 +351,7 @@ def check_text(
     return '\n'.join(lines)
 
 # %% ../../nbs/data/16_check.ipynb #70ce21fa
-_QUICK = (_unreadable, _copies, _shortcuts, _poor, _range, _masks)
+_QUICK = (_unreadable, _copies, _shortcuts, _brightness, _ranges, _poor, _range, _masks)
 _HARMLESS = 'copies', 'no mask'         # Worth knowing, but nothing is learned wrong
 
 def quick_check(

@@ -14,7 +14,7 @@ import pandas as pd
 from ..core.errors import UserError
 from .annotations import is_good, side_in
 from .coco import coco_rows, is_coco, read_json
-from .contents import contents, take_back
+from .contents import contents, masks_text, take_back
 from .folders import check_categories, class_rows, levels, pool, raw_table, split_rows
 from .known import (elpv_rows, is_elpv, is_real_iad, is_real_iad_list, is_visa, mask_rows, only_masks,
                                      real_iad_list, real_iad_rows, visa_rows)
@@ -31,6 +31,7 @@ class Found:
     name: str           # The layout in words
     rows: pd.DataFrame  # path, cls (as the user wrote it), label, defect, mask_path, split, group, boxes, perhaps line
     passed: Passed      # What is passed over
+    masks: str = ''     # How many files are taken as masks, and where they lie
 
 def _found(name, rows, c, left=(), files=()):
     "Add masks to rows that have none, and count what is left; `files` were read for the labels."
@@ -46,7 +47,7 @@ def _found(name, rows, c, left=(), files=()):
     left['photo that nothing says a label of'] = [p for p in c.photos if c.folder/p not in known]
     for reason, names in left.items():
         passed.add(reason if len(names) == 1 else reason.replace('photo', 'photos'), *names)
-    return Found(name, t, take_back(c.passed, files) + passed)
+    return Found(name, t, take_back(c.passed, files) + passed, masks_text(c))
 
 # %% ../../nbs/data/09_layouts.ipynb #c64741c4
 _TABLES = '.csv', '.tsv', '.txt', '.xlsx', '.xlsm'
@@ -193,6 +194,7 @@ def _split_name(dirs, c):
     if any(d[0].lower() == 'test_public' for d in dirs.values() if d): return 'MVTec AD 2'
     if classes == {'ok', 'ko'}: return 'BTAD'
     learned = {d[1] for d in dirs.values() if len(d) > 1 and side(d[0]) == 'train'}
+    if any('/gt/' in m for m in c.masks) and all('/rgb/' in p for p in c.photos): return 'MVTec 3D-AD'
     if len(learned) == 1 and any(m.startswith('ground_truth/') for m in c.masks): return 'MVTec AD'
     return 'folders for train, valid and test, with one folder for each class'
 

@@ -19,6 +19,13 @@ def _transparent(img):
     alpha = img.info.get('transparency', b'')
     return [alpha] if isinstance(alpha, int) else [i for i, v in enumerate(alpha) if v == 0]
 
+_BORDER = 255       # Pascal VOC: around an object, neither it nor background
+
+def _has_border(used):
+    "Does a coloured palette hold 0, a few numbers of types, and 255?"
+    types = used[(used > 0) & (used < _BORDER)]
+    return used[0] == 0 and used[-1] == _BORDER and len(types) > 0 and types.max() <= 20
+
 def _of_palette(img):
     "Entries of a palette, 0 for its background; the greys themselves if it holds nothing but many greys."
     a = np.asarray(img).astype(int)
@@ -29,7 +36,9 @@ def _of_palette(img):
     known = np.reshape(img.getpalette('RGB'), (-1, 3))
     colours[:len(known)] = known
     shown = colours[used]
-    if len(used) > _FEW and (shown == shown[:, :1]).all(): return colours[a, 0]
+    grey = (shown == shown[:, :1]).all()
+    if len(used) > _FEW and grey: return colours[a, 0]
+    if not grey and _has_border(used): a = np.where(a == _BORDER, 0, a)
     black = used[(shown == 0).all(1)]
     if colours[0].any() and len(black): return np.where(a == black[0], 0, a + 1)
     return a

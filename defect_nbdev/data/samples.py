@@ -166,6 +166,7 @@ def _found(source, good, skip):
     if 'line' not in rows: rows, why = pool(rows)       # a table's own split is kept
     name = layout.name
     if why: name = f'{name.removesuffix(" (the split is kept)")} (all sides are pooled, since {why})'
+    if layout.masks: name = f'{name}; {layout.masks}'
     return _table(rows, source), layout.passed + _left_out(left), [f'layout: {name}', merged]
 
 def _check_arguments(source, group, pixels):

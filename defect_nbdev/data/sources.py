@@ -16,7 +16,7 @@ from ..core.errors import UserError, need
 from ..core.files import page_of
 from ..core.place import file_system, is_url
 from .images import is_image
-from .pairs import few_values, look_like_masks, mask_folder, masks_among, photo_stem
+from .pairs import few_values, look_like_masks, mask_folder, masks_among, photo_stem, without_photos
 
 # %% ../../nbs/data/05_sources.ipynb #68f2640c
 REASONS = dict(
@@ -27,6 +27,7 @@ REASONS = dict(
     hidden_folder=('hidden folder', 'hidden folders'),
     system=('thing that a system made', 'things that a system made'),
     mask=('mask', 'masks'),
+    depth=('folder of 3-D points or depths beside rgb', 'folders of 3-D points or depths beside rgb'),
     results=('folder of results', 'folders of results'),
 )       # Why something is passed over -> how one and how several are called
 
@@ -168,13 +169,26 @@ def _is_sure(name):
 def _masks_in(folder, names):
     "Names of the masks of other photos in a folder; `x_label.png` is one if it looks like one."
     maybe = masks_among([n for n in names if is_image(n)])
-    return {n for n in maybe if _is_sure(n) or few_values(os.path.join(folder, n))}
+    sure = without_photos(os.path.join(folder, n) for n in maybe if _is_sure(n))
+    return {os.path.basename(p) for p in sure} | {n for n in maybe if not _is_sure(n) and few_values(os.path.join(folder, n))}
 
 def _holds_masks(folder, name):
     "Is a folder whose name only sometimes means masks full of masks?"
     if not mask_folder(name, maybe=True): return False
     images = [p for p in _files_below(folder) if is_image(p)]
     return look_like_masks(images)
+
+# %% ../../nbs/data/05_sources.ipynb #6d4c0071
+_DEPTH = 'xyz', 'depth', 'pointcloud', 'pointclouds', 'pcd', 'z'
+
+def _stems_in(folder): return {os.path.splitext(f)[0] for f in os.listdir(folder) if is_image(f)}
+
+def _is_depth(folder, name):
+    "Does a folder of 3-D points lie beside one of photos with the same names?"
+    if name.lower() not in _DEPTH: return False
+    photos = os.path.join(os.path.dirname(folder), 'rgb')
+    try: return bool(_stems_in(folder) & _stems_in(photos))
+    except OSError: return False
 
 # %% ../../nbs/data/05_sources.ipynb #27a52728
 _RESULTS = ('bundle/model.json',), ('model.json', 'model.safetensors'), ('predictions.csv', 'coco.json'), ('run.json', 'inputs.jsonl')
@@ -213,7 +227,8 @@ def _folder(self:Sources, folder):
 
 @patch
 def _sub_folder(self:Sources, path, name):
-    why = _folder_reason(name) or ('results' if holds_results(path) else 'mask' if _holds_masks(path, name) else '')
+    why = _folder_reason(name) or ('results' if holds_results(path) else 'mask' if _holds_masks(path, name) else
+                                  'depth' if _is_depth(path, name) else '')
     if why and not (self.masks and why == 'mask'): self._pass_folder(path, name, why)
     else: yield from self._folder(path)
 
@@ -244,7 +259,11 @@ def _glob_masks(paths):
     "Those of the files whose photo is among them too."
     by_folder = defaultdict(list)
     for p in paths: by_folder[os.path.dirname(p)].append(os.path.basename(p))
-    return {os.path.join(d, n) for d, names in by_folder.items() for n in masks_among(list(filter(is_image, names))) if _is_sure(n)}
+    found = set()
+    for d, names in by_folder.items():
+        sure = [n for n in masks_among(list(filter(is_image, names))) if _is_sure(n)]
+        found |= set(without_photos(os.path.join(d, n) for n in sure))
+    return found
 
 # %% ../../nbs/data/05_sources.ipynb #5b11f3a8
 @patch

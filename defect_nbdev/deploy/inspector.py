@@ -144,7 +144,8 @@ def _outside(im):
     "Why a photo doesn't fit the range of the training photos; `read_image` counts its pixels."
     share = im.info.get('outside', 0)
     if share <= OUTSIDE: return ''
-    return f'{100*share:.2g} % of its pixels lie outside the range of the training photos'
+    percent = f'{100*share:.0f}' if share > .1 else f'{100*share:.2g}'
+    return f'{percent} % of its pixels lie outside the range of the training photos'
 
 def _gated(im, small, gate):
     "What the gate says: p_like, unlike, defect."

@@ -17,7 +17,7 @@ from .masks import check_masks
 from .pixels import pixels_text, with_pixels
 from .images import Pixels
 from .sources import Passed
-from .labels import UNLABELLED, label_rows, labels_text
+from .labels import UNLABELLED, as_learned, contradiction, label_rows, labels_text, learned_names
 from .known import elpv_rows
 from .folders import pool
 from .layouts import find_layout
@@ -82,12 +82,12 @@ def _filled(t):
     if not all(isinstance(p, str) for p in t.path): new['path'] = [str(p) for p in t.path]
     return t.assign(**new) if new else t
 
-def _by_hand(t, good, skip):
+def _by_hand(t, good, skip, data=None):
     "A table that the user made: its rows, and a `Passed`."
     missing = [c for c in ('path', 'label') if c not in t]
     if missing: raise UserError(f'The samples table has no column {" and no column ".join(missing)}: name the photos path and their classes label.')
     if t.empty: raise UserError('The samples table holds no rows: add a row for each photo.')
-    t, passed = _labelled_again(t, good, skip)
+    t, passed = _labelled_again(t, good, skip, data)
     for c in 'mask_path', 'split', 'group':
         if c in t and t[c].isna().any(): t = t.assign(**{c: t[c].astype(object).where(t[c].notna(), '')})
     _check_values(t)
@@ -103,14 +103,21 @@ def _left_out(left):
         passed.add(reason, *[Path(p).name for p in paths])
     return passed
 
-def _labelled_again(t, good, skip):
+def _labelled_again(t, good, skip, data=None):
     "Classes in a table by hand become labels, if the user says which are good or which to skip."
-    if good is None and not skip: return t, Passed()
-    if good is None and set(t.label.dropna()) <= {*LABELS, ''}: good = 'good'
+    usual = set(t.label.dropna()) <= {*LABELS, ''}
+    if good is None and not skip and (usual or data is None): return t, Passed()
+    how = dict(good=good, skip=skip)
+    if good is None and not usual and data is not None:
+        how = as_learned(pd.DataFrame(dict(cls=t.label.fillna('').astype(str), label='', defect='')), data) | (dict(skip=skip) if skip else {})
+    elif good is None and usual: how['good'] = 'good'
     defect = t.defect.fillna('').astype(str) if 'defect' in t else ''
     rows = t.assign(cls=t.label.fillna('').astype(str), label='', defect=defect)
-    rows, left = label_rows(rows, good, skip, 'The samples table')
-    return rows.drop(columns='cls').reset_index(drop=True), _left_out(left)
+    rows, left = label_rows(rows, source='The samples table', **how)
+    classes = learned_names(rows)
+    rows = rows.drop(columns='cls').reset_index(drop=True)
+    rows.attrs['classes'] = classes
+    return rows, _left_out(left)
 
 # %% ../../nbs/data/10_samples.ipynb #03ead84f
 def _compiled(pattern):
@@ -148,11 +155,12 @@ def elpv_samples(
     return _table(elpv_rows(folder, certain)[0], 'elpv')[COLUMNS]
 
 # %% ../../nbs/data/10_samples.ipynb #1f5a85bb
-def _found(source, good, skip):
+def _found(source, good, skip, data=None):
     "Labelled rows of a source, a `Passed`, and the layout in words."
-    if isinstance(source, pd.DataFrame): return *_by_hand(source, good, skip), ''
+    if isinstance(source, pd.DataFrame): return *_by_hand(source, good, skip, data), ''
     layout = find_layout(source)
-    rows, left = label_rows(layout.rows, good, skip, source)
+    how = dict(good=good, skip=skip) if data is None or good is not None else as_learned(layout.rows, data) | (dict(skip=skip) if skip else {})
+    rows, left = label_rows(layout.rows, source=source, **how)
     why = ''
     if 'line' not in rows: rows, why = pool(rows)       # a table's own split is kept
     name = layout.name
@@ -175,15 +183,21 @@ def samples(
     skip=(),    # Name or names of classes that are left out; unlabelled: rows without a label
     pixels=None,# (black, white) of files of more than 8 bits, or the `Pixels` of a model; None: from all photos together
     say=None,   # Function that is given lines about what was found; None: nothing is said
-)->pd.DataFrame:
+    data=None,  # Entry data of a model.json: classes are read as in its training where `good` says nothing; None: no model
+)->pd.DataFrame: # attrs['classes'] tells the names behind good and anomaly
     "Samples table of any known layout."
     say = say or (lambda line: None)
-    t, passed, layout = _found(source, good, skip)
+    t, passed, layout = _found(source, good, skip, data)
+    classes = t.attrs.get('classes') or learned_names(t)
     say(labels_text(t))
+    if data and (odd := contradiction(classes, data)): say(odd)
     if layout: say(f'layout: {layout}')
     if passed: say(str(passed))
     if strict: check_masks(check_labels(t, source))
     if group: t = with_groups(t, group)
     t = _with_range(t, pixels)
     if text := pixels_text(Pixels.of(t) or Pixels(), t.path): say(text)
-    return t if isinstance(source, pd.DataFrame) else t[COLUMNS]
+    if t is source: return t
+    t = t if isinstance(source, pd.DataFrame) else t[COLUMNS]
+    t.attrs['classes'] = classes
+    return t

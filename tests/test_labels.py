@@ -284,3 +284,38 @@ def test_table_by_hand_as_a_csv(tmp_path):
     assert s.label.tolist() == ['good', 'good', 'anomaly'] and s.split.tolist() == ['train', 'valid', 'test']
     assert samples(t.assign(label=['GOOD', 'GOOD', 'Anomaly'])).label.tolist() == ['good', 'good', 'anomaly']
     assert samples(t.assign(label=[0, 0, 1]), good=0).label.tolist() == ['good', 'good', 'anomaly']
+
+DIGITS = dict(classes=dict(good=['1']), learned=dict(good=['1'], anomaly=['0']))
+GUESSED = dict(learned=dict(good=['ok'], anomaly=['kratzer']))
+SKIPPED = dict(classes=dict(good=['a'], skip=['c']), learned=dict(good=['a'], anomaly=['b']))
+
+@pytest.mark.parametrize('data,classes,how,labels', [
+    (DIGITS, '0 1', {}, 'anomaly good'), (DIGITS, '0', {}, 'anomaly'), (DIGITS, '1', {}, 'good'), (dict(classes=dict(good=['1'])), '0 1', {}, 'anomaly good'),
+    (GUESSED, 'kratzer ok', {}, 'anomaly good'), (GUESSED, 'kratzer', {}, 'anomaly'), (SKIPPED, 'a b c', {}, 'good anomaly'), (SKIPPED, 'a b', {}, 'good anomaly'),
+    (SKIPPED, 'bad good', {}, 'anomaly good'), ({}, 'bad good', {}, 'anomaly good'), (dict(classes='x', learned=3), 'bad good', {}, 'anomaly good'),
+    (DIGITS, '0 1', dict(good='0'), 'good anomaly'), (dict(learned=dict(good=['bad'], anomaly=['good'])), 'bad good', {}, 'good anomaly'), ])
+def test_classes_mean_what_they_meant_in_training(data, classes, how, labels, tmp_path):
+    folder, said = photos(tmp_path, *(f'{c}/{i}.png' for c in classes.split() for i in range(2))), []
+    t = samples(folder, strict=False, data=data, say=said.append, **how)
+    assert t.label.tolist()[::2] == labels.split()
+    assert any('this model learned 1 as good and 0 as anomaly' in line for line in said) == bool(how), said
+    by_hand = pd.DataFrame(dict(path=sorted(map(str, folder.rglob('*.png'))))); by_hand['label'] = by_hand.path.map(lambda p: Path(p).parent.name)
+    if not {*by_hand.label} <= {'good', 'bad'}: assert samples(by_hand, strict=False, data=data, **how).label.tolist()[::2] == labels.split()
+
+def test_a_class_that_the_model_does_not_know_is_asked_about(tmp_path):
+    with pytest.raises(UserError, match='is 2 good too'): samples(photos(tmp_path, '0/a.png', '1/b.png', '2/c.png'), strict=False, data=DIGITS)
+
+def test_the_program_remembers_what_good_meant(defect, tmp_path):
+    rng, folder = np.random.default_rng(0), tmp_path/'q'
+    for i in range(32):
+        a = np.full((64, 64, 3), 120, np.uint8) + rng.integers(0, 20, (64, 64, 3), dtype=np.uint8)
+        if i % 2 == 0: a[20:40, 20:40] = 250
+        (folder/str(i % 2)).mkdir(parents=True, exist_ok=True); Image.fromarray(a).save(folder/str(i % 2)/f'{i}.png')
+    few = '--method', 'vgg16-gap', '--epochs', 1, '--size', 64, '--no-export'
+    assert defect('train', folder, '--good', '1', '-o', tmp_path/'run', *few).returncode == 0
+    data = json.loads((tmp_path/'run/bundle/model.json').read_text())['data']
+    assert data['learned'] == dict(good=['1'], anomaly=['0']) and data['classes'] == dict(good=['1'])
+    for words in (['test', tmp_path/'run', folder, '--include-seen'], ['compare', tmp_path/'run', tmp_path/'run', folder],
+                  ['report', tmp_path/'run', folder, '-o', tmp_path/'r.html']):
+        r = defect(*words); assert r.returncode == 0 and 'good = 1 (' in r.stdout + r.stderr and 'this model learned' not in r.stdout + r.stderr, r
+        r = defect(*words, '--good', '0'); assert 'this model learned 1 as good and 0 as anomaly' in r.stdout + r.stderr, r

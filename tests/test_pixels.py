@@ -1,5 +1,5 @@
 "What a pixel means: black and white of a data set, pages, how a photo lies, what a mask shows. Each row has its right value."
-import io, json, struct, zlib
+import io, json, shutil, struct, zlib
 from pathlib import Path
 import numpy as np, pandas as pd, pytest
 from PIL import Image, ImageDraw
@@ -330,3 +330,34 @@ def test_inverted_masks_are_reported(tmp_path, draw, inverted):
     for found in (quick_check(t, tmp_path), check(t, tmp_path, progress=False)['findings']):
         texts = [f['text'] for f in found if f['kind'] == 'inverted mask']
         assert len(texts) == inverted and all('white must be the defect' in x for x in texts), found
+
+def test_whatever_a_notebook_may_pass(run, washer, tmp_path):
+    import torch
+    from defect_nbdev.deploy.inspector import Inspector
+    inspector = Inspector(run, device='cpu')
+    paths = sorted(map(str, (washer/'train/good').iterdir()))[:3]
+    p, data, want = paths[0], Path(paths[0]).read_bytes(), inspector.predict(paths[0]).p_anomaly
+    class Named:
+        def __fspath__(self): return p
+    for one in (Path(p), Named(), data, bytearray(data), memoryview(data), io.BytesIO(data), open(p, 'rb'), np.str_(p)):
+        assert inspector.predict(one).p_anomaly == pytest.approx(want, abs=1e-6), type(one)
+    wide = io.BytesIO(); Image.fromarray(np.full((64, 64), 40000, np.uint16)).save(wide, 'png')          # left at its end
+    assert inspector.predict(wide).size == (64, 64)
+    many = lambda source: [v.path for v in inspector.predict(source, progress=False)]
+    folder = tmp_path/'f'; folder.mkdir(); [shutil.copy(q, folder) for q in paths]; mine = sorted(map(str, folder.iterdir()))
+    for source in (np.array(mine), np.array(mine, dtype=object), np.array(mine)[:, None], pd.Series(mine), tuple(mine), (q for q in mine), [folder], [str(folder/'*.png')], [f'{folder}/*.png']):
+        assert many(source) == mine, source
+    assert many([p, folder]) == [p, *mine] and many([]) == []
+    vs = inspector.predict([p, None, data, tmp_path/'gone*.png', 3], progress=False)
+    assert [v.label == 'ERROR' for v in vs] == [False, True, False, True, True] and 'A NoneType is no photo: pass the path' in vs[1].error
+    for odd in (None, 3, 2.5, object(), {}, {'a': p}, pd.DataFrame(dict(path=[p])), torch.zeros(3, 64, 64), [[1, 2], [3, 4]], [torch.zeros(3, 8, 8)], [None], [paths], open(__file__), b'', b'no photo', io.StringIO('x'), np.zeros((2, 8, 8, 3))):
+        with pytest.raises(UserError) as e: inspector.predict(odd)
+        assert len(str(e.value)) < 260 and '\n' not in str(e.value), e.value
+    with pytest.raises(UserError, match='A Tensor is no photo and no list'): inspector.predict(torch.zeros(3, 64, 64))
+
+def test_heic_without_the_extra_names_it(monkeypatch, defect, run, tmp_path):
+    import sys
+    monkeypatch.setitem(sys.modules, 'pillow_heif', None); (tmp_path/'in').mkdir()
+    (tmp_path/'in/a.heic').write_bytes(b'\0\0\0\x18ftypheic\0\0\0\0mif1heic' + b'\0'*500)
+    r = defect('watch', run, tmp_path/'in', '-o', tmp_path/'out', '--once', '--settle', '.1')
+    assert "defect_nbdev[heif]" in r.stdout + r.stderr + (tmp_path/'out/verdicts.csv').read_text(), (r.stdout, r.stderr)

@@ -114,3 +114,25 @@ def test_watch_stops_in_the_middle_of_a_backlog(run, photos, tmp_path):
     assert p.returncode == 0 and 'Traceback' not in err and 1 <= n < 20
     r = subprocess.run([EXE, 'watch', run, inbox, '-o', out, '--settle', '.1', '--once'], capture_output=True, text=True); assert r.returncode == 0, r.stderr
     t = pd.read_csv(out/'verdicts.csv'); assert len(t) == 20 and t.path.is_unique
+
+def test_resume_on_a_changed_folder_says_so(defect, run, photos, tmp_path):
+    d, out = tmp_path/'d', tmp_path/'out'; shutil.copytree(photos/'b', d, symlinks=True, ignore=lambda *_: ['circle', '007.png'])
+    assert defect('predict', run, d, '-o', out).returncode == 0
+    r = defect('predict', run, d, '-o', out, '--resume'); assert r.returncode == 0 and 'since the run began' not in r.stderr and 'changes' not in json.loads((out/'manifest.json').read_text())
+    Image.new('RGB', (64, 64)).save(d/'003.png'); shutil.copy(photos/'b/008.png', d/'new.png'); (d/'005.png').unlink()
+    r = defect('predict', run, d, '-o', out, '--resume')
+    assert '1 new, 1 changed, 1 gone since the run began' in r.stderr and '--force begins anew' in r.stderr, r.stderr
+    assert json.loads((out/'manifest.json').read_text())['changes'] == dict(new=1, changed=1, gone=1, first=str(d/'new.png'))
+    (out/'manifest.json').unlink(); (sorted((out/'shards').iterdir())[-1]).unlink()                          # one that was not finished goes on, and says it too
+    r = defect('predict', run, d, '-o', out, '--resume'); assert '1 new, 1 changed, 1 gone' in r.stderr, r.stderr
+    r = defect('predict', run, d, '-o', out, '--force'); assert r.returncode == 0 and 'since the run' not in r.stderr and len(pd.read_csv(out/'predictions.csv')) == 29
+    fs = __import__('fsspec').filesystem('memory'); fs.pipe('/in2/a.png', (d/'003.png').read_bytes()); defect('predict', run, 'memory://in2', '-o', 'memory://out2')
+    fs.pipe('/in2/b.png', (d/'003.png').read_bytes()); assert '1 new since the run began' in defect('predict', run, 'memory://in2', '-o', 'memory://out2', '--resume').stderr
+
+def test_two_runs_into_one_folder(run, photos, tmp_path):
+    out, words = tmp_path/'out', ['--bs', '1']
+    p = subprocess.Popen([EXE, 'predict', run, photos, '-o', out, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (out/'run.json').exists() and p.poll() is None: time.sleep(.02)
+    p.send_signal(signal.SIGSTOP)
+    for more in [], ['--resume'], ['--force']: refused(subprocess.run([EXE, 'predict', run, photos, '-o', out, *words, *more], capture_output=True, text=True), 'Another run')
+    p.send_signal(signal.SIGCONT); assert p.wait() == 1 and len(pd.read_csv(out/'predictions.csv')) == 61

@@ -19,7 +19,7 @@ from ..core.progress import progress_bar
 from .rows import check_extras, finished_row, write_coco, write_csv
 from .shards import gaps, read_shards, write_shard
 from .trend import Trend
-from .begin import begin, locked, read_inputs, run_settings
+from .begin import begin, changes_text, locked, read_inputs, run_settings
 
 # %% ../../nbs/batch/05_job.ipynb #b7ff616a
 @contextmanager
@@ -150,12 +150,13 @@ def inspect_run(
     rows=500,     # A part is written after so many photos
     seconds=20.,  # Or after so many seconds
     bar=True,     # Show progress?
-)->dict:          # manifest.json: seen, done, failed, skipped (a number), passed (by reason), verdicts, thresholds, hashes of model and list, versions, trend
+)->dict:          # manifest.json: seen, done, failed, skipped (a number), passed (by reason), verdicts, thresholds, hashes of model and list, versions, trend; changes, if photos are not those of the beginning
     "Inspect any number of photos; a photo that cannot be read becomes a row with its reason."
     check_extras(extras)
     out, start = Place(out), time.monotonic()
     with locked(out), _told(out):
         run = begin(out, sources, run_settings(inspector, extras), resume, force)
+        if changed := changes_text(run.get('changes')): print(changed, file=sys.stderr, flush=True)
         job = _Job(out, run)
         cost = inspector.cost(job.left) if bar else ''
         if cost: print(cost, file=sys.stderr)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['GOOD_NAMES', 'BAD_NAMES', 'UNLABELLED', 'is_vague', 'meaning', 'classes_text', 'good_names', 'unlabelled', 'no_label',
-           'label_rows', 'one_spelling', 'labels_text']
+           'label_rows', 'one_spelling', 'labels_text', 'learned_names', 'as_learned', 'contradiction']
 
 # %% ../../nbs/data/06_labels.ipynb #32c243d9
 import re
@@ -190,17 +190,17 @@ def _paired(names):
     good, bad = ([rest for rest, _ in kinds[k]] for k in ('good', 'bad'))
     return [n for _, n in kinds['good']] if all(good) and sorted(good) == sorted(bad) else []
 
-def _guess(counts, source):
+def _guess(counts, source, was_good=(), was_bad=()):
     "The classes that are good for certain; a question where none or several may be."
-    good = [n for n in counts if _plain(n) in GOOD_NAMES]
-    others = [n for n in counts if n not in good]
+    good = [n for n in counts if n in was_good or _plain(n) in GOOD_NAMES and n not in was_bad]
     good = sorted(good, key=lambda n: _plain(n) not in ('good', 'ok'))
-    if len(good) > 1: raise UserError(_question(source, counts, good[:1], [*good[1:], *filter(_is_unclear, others)]))
-    if not good and (listed := _numbered(counts) or _paired(counts)): return listed
-    if good:
-        unclear = list(filter(_is_unclear, others))
-        if unclear: raise UserError(_question(source, counts, good, unclear))
-        return good
+    others = [n for n in counts if n not in good and n not in was_bad]
+    sure = [n for n in good if n in was_good] or good[:1]
+    maybe = [n for n in good if n not in sure]
+    unclear = list(filter(_is_unclear, others)) if good else []
+    if maybe or unclear: raise UserError(_question(source, counts, sure, maybe + unclear))
+    if good: return good
+    if not was_bad and (listed := _numbered(counts) or _paired(counts)): return listed
     bad = [n for n in others if _leaning(n) == {'bad'} and not _is_unclear(n)]
     likely = [n for n in others if _leaning(n) == {'good'} and not _DOUBT & set(_tokens(n))]
     if len(bad) == len(others): return []                # anomalies only; whether that is enough is decided elsewhere
@@ -212,6 +212,7 @@ def good_names(
     good=None, # Name or names that mean good; None: guess, or ask
     skip=(),   # Name or names of classes that are left out
     source='', # Where the photos come from, for the message
+    learned=None, # dict good, anomaly: names that a model has learned; None: nothing is known
 )->list:       # The names that mean good; empty if all classes are certainly bad
     "Which classes mean good? An error asks where that cannot be known."
     counts = {str(n): k for n, k in sorted(Counter(names).items(), key=lambda o: str(o[0]))}
@@ -219,7 +220,8 @@ def good_names(
     _check_named(counts, good, skip, source)
     kept = {n: k for n, k in counts.items() if n not in skip}
     if not kept: raise UserError(f'{source} has no class left: take one out of --skip.')
-    return good or _guess(kept, source)
+    known = learned or {}
+    return good or _guess(kept, source, known.get('good', ()), known.get('anomaly', ()))
 
 # %% ../../nbs/data/06_labels.ipynb #9d914bee
 _EMPTY = {'', 'nan', 'none', 'null', 'nil', 'na', 'n/a', '<na>', 'nat', '?', '??', '-', '--', '#n/a', 'unlabelled', 'unlabeled'}
@@ -257,6 +259,7 @@ def label_rows(
     good=None,         # Name or names of classes that mean good; None: guess, or ask
     skip=(),           # Name or names of classes that are left out; unlabelled: rows without a label
     source='',         # Where the photos come from, for messages
+    learned=None,      # dict good, anomaly: names that a model has learned; None: nothing is known
 ):                     # The rows with label and defect; dict class -> paths of rows that were left out
     "Turn classes into labels."
     good, skip = _as_names(good), _as_names(skip)
@@ -272,7 +275,7 @@ def label_rows(
         if {'none'} == set(map(_same, good)) and (rows.cls[empty] == '').all(): ask = _option(good) + ' ""'
         raise no_label(source, at, ask)
     classes = rows.cls[~known & ~empty]
-    means_good = good_names(classes, good, skip, source) if len(classes) else []
+    means_good = good_names(classes, good, skip, source, learned) if len(classes) else []
     out = empty | ~known & rows.cls.isin(skip)
     names = rows.cls.where(~empty, UNLABELLED)
     left = {n: paths.tolist() for n, paths in rows.path[out].groupby(names[out])}
@@ -337,3 +340,45 @@ def labels_text(
     types = _list(f'{name} {n}' for name, n in sorted(bad.defect.value_counts().items(), key=lambda o: (-o[1], o[0])))
     return f'good = {called(good)} ({len(good)}), anomaly = {called(bad)} (types {types})' if len(bad) else (
         f'good = {called(good)} ({len(good)}), anomaly = none')
+
+# %% ../../nbs/data/06_labels.ipynb #52ee38d9
+def learned_names(
+    t:pd.DataFrame, # Rows with label, defect and perhaps cls
+)->dict:            # good, anomaly: lists of names
+    "The classes behind the labels."
+    cls = t.cls if 'cls' in t else pd.Series('', t.index)
+    names = cls.where(cls != '', t.defect)
+    return {l: sorted(set(names[t.label == l])) for l in ('good', 'anomaly')}
+
+def _names_of(data):
+    "good, anomaly and skip from what a model says about its data; what is not a list of names counts as nothing."
+    said, learned = (data.get(k) if isinstance(data.get(k), dict) else {} for k in ('classes', 'learned'))
+    found = dict(given=said.get('good'), skip=said.get('skip'), good=learned.get('good'), anomaly=learned.get('anomaly'))
+    return {k: [str(n) for n in v] if isinstance(v, list) else [] for k, v in found.items()}
+
+def as_learned(
+    rows:pd.DataFrame, # Columns cls, label, defect
+    data,              # Entry data of model.json
+)->dict:               # good, skip, learned: for `label_rows`
+    "Read classes as a training read them, where they occur."
+    m = _names_of(data)
+    classes = _with_classes(rows, True)[0].cls
+    empty = unlabelled(classes, {*sum(m.values(), [])})
+    names = {c for c, e in zip(classes, empty) if not e}
+    good, skip = ([n for n in m[k] if n in names] for k in ('given', 'skip'))
+    if UNLABELLED in m['skip'] and UNLABELLED not in skip: skip.append(UNLABELLED)
+    known = {*m['good'], *m['anomaly'], *m['given'], *skip}
+    sure = good and (not m['anomaly'] or names <= known)
+    return dict(good=good if sure else None, skip=skip, learned=dict(good=m['good'] or m['given'], anomaly=m['anomaly']))
+
+# %% ../../nbs/data/06_labels.ipynb #4bf32150
+def contradiction(
+    found, # dict good, anomaly: names as they are read now
+    data,  # Entry data of model.json
+)->str:    # '' if nothing contradicts
+    "Which classes now mean the opposite of what a model has learned, in one line."
+    m = _names_of(data)
+    was = dict(good=set(m['good'] or m['given']) - set(m['anomaly']), anomaly=set(m['anomaly']) - set(m['good']))
+    turned = {l: sorted(was[l] & set(found[now])) for l, now in (('good', 'anomaly'), ('anomaly', 'good'))}
+    said = ' and '.join(f'{_list(names)} as {l}' for l, names in turned.items() if names)
+    return f'this model learned {said}, and here that is turned round: leave --good away, or train again.' if said else ''

@@ -18,7 +18,8 @@ from .masks import check_masks
 from .pixels import pixels_text, with_pixels
 from .images import Pixels
 from .sources import Passed
-from .labels import UNLABELLED, label_rows, labels_text, one_spelling
+from .labels import (UNLABELLED, as_learned, contradiction, label_rows, labels_text, learned_names,
+                                      one_spelling)
 from .known import elpv_rows
 from .manifest import one_photo, side
 from .folders import pool
@@ -84,12 +85,12 @@ def _filled(t):
     if not all(isinstance(p, str) for p in t.path): new['path'] = [str(p) for p in t.path]
     return t.assign(**new) if new else t
 
-def _by_hand(t, good, skip):
+def _by_hand(t, good, skip, data=None):
     "A table that the user made: its rows, a `Passed`, and what was merged in words."
     missing = [c for c in ('path', 'label') if c not in t]
     if missing: raise UserError(f'The samples table has no column {" and no column ".join(missing)}: name the photos path and their classes label.')
     if t.empty: raise UserError('The samples table holds no rows: add a row for each photo.')
-    t, passed, merged = _labelled_again(t, good, skip)
+    t, passed, merged = _labelled_again(t, good, skip, data)
     for c in 'mask_path', 'split', 'group':
         if c in t and t[c].isna().any(): t = t.assign(**{c: t[c].astype(object).where(t[c].notna(), '')})
     if 'split' in t and (words := {s: side(s) for s in set(t.split) if s != side(s) != ''}): t = t.assign(split=t.split.replace(words))
@@ -106,7 +107,12 @@ def _left_out(left):
         passed.add(reason, *[Path(p).name for p in paths])
     return passed
 
-def _labelled_again(t, good, skip):
+def _how(rows, good, skip, data):
+    "How classes are read: as the user says, else as a model has learned them."
+    if data is None or good is not None: return dict(good=good, skip=skip)
+    return as_learned(rows, data) | (dict(skip=skip) if skip else {})
+
+def _labelled_again(t, good, skip, data=None):
     "Classes in a table by hand become labels as those of a file do; labels good and anomaly stay."
     ours = set(t.label.dropna()) <= {*LABELS, ''}
     skip = [skip] if isinstance(skip, Real) else skip
@@ -115,8 +121,11 @@ def _labelled_again(t, good, skip):
     defect = t.defect.fillna('').astype(str) if 'defect' in t else ''
     rows = t.assign(cls=t.label.fillna('').astype(str), label='', defect=defect)
     rows, merged = one_spelling(rows)
-    rows, left = label_rows(rows, good, skip, 'The samples table')
-    return rows.drop(columns='cls').reset_index(drop=True), _left_out(left), merged
+    rows, left = label_rows(rows, source='The samples table', **_how(rows, good, skip, data))
+    classes = learned_names(rows)
+    rows = rows.drop(columns='cls').reset_index(drop=True)
+    rows.attrs['classes'] = classes
+    return rows, _left_out(left), merged
 
 # %% ../../nbs/data/10_samples.ipynb #03ead84f
 def _compiled(pattern):
@@ -154,14 +163,14 @@ def elpv_samples(
     return _table(elpv_rows(folder, certain)[0], 'elpv')[COLUMNS]
 
 # %% ../../nbs/data/10_samples.ipynb #1f5a85bb
-def _found(source, good, skip):
+def _found(source, good, skip, data=None):
     "Labelled rows of a source, a `Passed`, and lines about how it was read."
     if isinstance(source, pd.DataFrame):
-        t, passed, merged = _by_hand(source, good, skip)
+        t, passed, merged = _by_hand(source, good, skip, data)
         return t, passed, [merged]
     layout = find_layout(source)
     rows, merged = one_spelling(layout.rows)
-    rows, left = label_rows(rows, good, skip, source)
+    rows, left = label_rows(rows, source=source, **_how(rows, good, skip, data))
     why = ''
     if 'line' not in rows: rows, why = pool(rows)       # a table's own split is kept
     name = layout.name
@@ -197,16 +206,22 @@ def samples(
     skip=(),    # Name or names of classes that are left out; unlabelled: rows without a label
     pixels=None,# (black, white) of files of more than 8 bits, or the `Pixels` of a model; None: from all photos together
     say=None,   # Function that is given lines about what was found; None: nothing is said
-)->pd.DataFrame:
+    data=None,  # Entry data of a model.json: classes are read as in its training where `good` says nothing; None: no model
+)->pd.DataFrame: # attrs['classes'] tells the names behind good and anomaly
     "Samples table of any known layout."
     say = say or (lambda line: None)
     _check_arguments(source, group, pixels)
-    t, passed, lines = _found(source, good, () if skip is None else skip)
+    t, passed, lines = _found(source, good, () if skip is None else skip, data)
+    classes = t.attrs.get('classes') or learned_names(t)
     say(labels_text(t))
+    if data and (odd := contradiction(classes, data)): say(odd)
     for line in filter(None, lines): say(line)
     if passed: say(str(passed))
     if strict: check_masks(check_labels(t, source))
     if group: t = with_groups(t, group)
     t = _with_range(t, pixels)
     if text := pixels_text(Pixels.of(t) or Pixels(), t.path): say(text)
-    return t if isinstance(source, pd.DataFrame) else t[COLUMNS]
+    if t is source: return t
+    t = t if isinstance(source, pd.DataFrame) else t[COLUMNS]
+    t.attrs['classes'] = classes
+    return t

@@ -47,7 +47,7 @@ def known_photos(
     "Photos of the training and validation parts."
     source = source or info['data'].get('source')
     if not source: raise UserError('It is not known where the photos of this model are: add --photos FOLDER.')
-    try: t = samples(source, strict=False, pixels=pixels_of(info), say=say, **info['data'].get('classes', {}))
+    try: t = samples(source, strict=False, pixels=pixels_of(info), say=say, data=info['data'])
     except UserError as e:
         raise UserError('The photos of this model are needed to compare and to calibrate, '
                         f'and were not found ({e}): add --photos FOLDER.') from e

@@ -22,7 +22,7 @@ from ..core.files import page_of
 from ..core.limits import shortage
 from ..core.place import is_url
 from ..core.progress import progress_bar
-from ..data.images import is_image, read_image, squish, to_array
+from ..data.images import TAKEN, is_image, read_image, squish, to_array
 from ..data.sources import Sources, no_photos
 from ..models.novelty import RATE, fit_gate, read_gate
 from ..metrics.thresholds import by_hand
@@ -155,7 +155,7 @@ def _gated(im, small, gate):
 
 def _prepare(x, size, gate=None, pixels=None):
     "A `_Photo` of a path, an image or an array; one that cannot be read never stops the others."
-    path = str(x) if isinstance(x, (str, Path)) else ''
+    path = str(os.fspath(x)) if isinstance(x, (str, os.PathLike)) else ''
     try: im = read_image(x, pixels)
     except UserError as e: return _Photo(path, error=str(e))
     except Exception as e:
@@ -223,7 +223,7 @@ def _batches(self:Inspector, pool, paths):
 
 @patch
 def stream(self:Inspector,
-    paths, # Paths, PIL images or arrays, any iterable
+    paths, # Paths, bytes, open files, PIL images or arrays, any iterable
 ):
     "Yield a `Verdict` for each photo, in order."
     with ThreadPoolExecutor(self.workers) as pool:
@@ -244,17 +244,38 @@ def list_images(
     return paths
 
 # %% ../../nbs/deploy/08_inspector.ipynb #979a1316
+def _in_memory(x): return isinstance(x, (Image.Image, bytes, bytearray, memoryview)) or hasattr(x, 'read') or _is_pixels(x)
+
+def _is_pixels(x): return isinstance(x, np.ndarray) and x.dtype.kind not in 'UO'
+
+def _is_path(x): return isinstance(x, (str, os.PathLike))
+
 def _is_one(source):
     "One photo, and not a folder, a glob or a list?"
-    if isinstance(source, (Image.Image, np.ndarray)): return True
-    if not isinstance(source, (str, Path)) or os.path.isdir(source): return False
-    s = str(source)
+    if _in_memory(source): return True
+    if not _is_path(source) or os.path.isdir(source): return False
+    s = os.fspath(source)
     if is_url(s): return is_image(s)
     return os.path.lexists(page_of(s)[0]) or not (s.startswith('@') or glob.has_magic(s))
 
+def _spread(item):
+    "The photos of an item of a list; one that leads nowhere stays, and becomes an error of its own."
+    if not _is_path(item) or _is_one(item): return [item]
+    found = Sources(os.fspath(item))
+    try: return list(found) or [item]
+    except UserError: return [item]
+
+def _items(source):
+    "The photos of a list, or of whatever can be iterated."
+    odd = UserError(f'A {type(source).__name__} is no photo and no list of photos: {TAKEN}, or a list of these.')
+    if isinstance(source, dict) or hasattr(source, 'columns') or not hasattr(source, '__iter__'): raise odd
+    items = source.ravel().tolist() if isinstance(source, np.ndarray) else list(source)
+    if items and not any(_in_memory(x) or _is_path(x) for x in items): raise odd
+    return [p for x in items for p in _spread(x)]
+
 @patch
 def predict(self:Inspector,
-    source,        # Path, PIL image or array of one photo; a folder, glob, @list.txt or URL; or a list of paths, images and arrays
+    source,        # Path, bytes, open file, PIL image or array of one photo; a folder, glob, @list.txt or URL; or a list of these
     progress=True, # Show a progress bar for many?
 ):                 # A Verdict for one photo, else a list
     "Inspect one photo or many; one photo that can't be read is an error, among many it is a verdict."
@@ -262,7 +283,7 @@ def predict(self:Inspector,
         v, = self._judge([self._read(source)])
         if v.error: raise UserError(v.error)
         return v
-    items = list_images(source) if isinstance(source, (str, Path)) else list(source)
+    items = list_images(os.fspath(source)) if _is_path(source) else _items(source)
     return list(progress_bar(self.stream(items), len(items), progress))
 
 # %% ../../nbs/deploy/08_inspector.ipynb #745e7725

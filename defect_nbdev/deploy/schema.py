@@ -49,7 +49,8 @@ _VALIDATION = _obj(
     ['label', 'p'],
     kind=_TEXT, label=_list(dict(enum=['good', 'anomaly'])), defect=_list(_TEXT),
     p=_list(_P), peak=_maybe(_list(_num(-1e9, 1e9))))
-_DATA = _obj(seen=_list(_TEXT), source=_TEXT)
+_CLASSES = _obj(good=_list(_TEXT), skip=_list(_TEXT), anomaly=_list(_TEXT))
+_DATA = _obj(seen=_list(_TEXT), source=_TEXT, classes=_CLASSES, learned=_CLASSES)
 _NUMBER = _num(-1e9, 1e9)
 _SIZES = _list(_int(1, 10**6), 2, 2)
 _GATE = _obj(

@@ -12,6 +12,7 @@ import numpy as np, pandas as pd
 from scipy.stats import binomtest
 from ..core.errors import UserError
 from ..core.files import page_of
+from ..data.labels import contradiction
 from ..data.samples import samples
 from ..deploy.inspector import Inspector
 from .test import unseen
@@ -116,7 +117,9 @@ def compare_run(
     "Compare two models on the same labelled parts."
     a, b = Inspector(old), Inspector(new)
     say = (lambda line: print(line, file=sys.stderr, flush=True)) if bar else None
-    t = _test_part(new) if source is None else samples(source, strict=False, say=say, **kwargs)
+    t = _test_part(new) if source is None else samples(source, strict=False, say=say, data=b.info.get('data', {}), **kwargs)
+    odd = contradiction(t.attrs['classes'], a.info.get('data', {})) if 'classes' in t.attrs else ''
+    if say and odd: say(f'{old}: {odd}')
     t, n_old = unseen(a, t, source or new)
     t, n_new = unseen(b, t, source or new)
     return compare(a, b, t, bar) | dict(seen=n_old + n_new)

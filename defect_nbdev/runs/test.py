@@ -99,7 +99,7 @@ def say_engine(
 def _labelled(inspector, source, say, **kwargs):
     "Labelled photos, read by the range of the model; how they were understood is said."
     lines = []
-    t = samples(source, strict=False, say=lines.append, pixels=inspector.pixels, **kwargs)
+    t = samples(source, strict=False, say=lines.append, pixels=inspector.pixels, data=inspector.info.get('data', {}), **kwargs)
     for line in lines:
         if say and not line.startswith('pixels:'): say(line)          # `say_pixels` knows the model's own
     return t

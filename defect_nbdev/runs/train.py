@@ -26,7 +26,7 @@ from ..train.methods import load, method_of
 from ..train.folds import cross_validate
 from ..deploy.info import BUNDLE, INFO, add_examples, load_info
 from ..deploy.bundle import save_bundle
-from ..deploy.inspector import Inspector
+from ..deploy.inspector import FEW_PHOTOS, Inspector
 from ..deploy.export import export_bundle
 from ..report.sections import embedding_sections
 from .test import evaluate
@@ -75,41 +75,52 @@ def _source_text(source):
     if isinstance(source, pd.DataFrame): return ''
     return str(Path(source).resolve()) if Path(source).exists() else str(source)
 
-def _save(out, fitted, source, box_thr, examples, export, say):
+def _keep_names(bundle, names):
+    "What classes meant in training, so that a test and an export read them the same way."
+    info = load_info(bundle)
+    info['data'] |= names
+    (bundle/INFO).write_text(to_json(info))
+
+def _save(out, fitted, source, box_thr, examples, names, export, say):
     "The bundle with its examples and its export, and a bundle for each checkpoint."
     say(f'stopped: {fitted.stopped}')
     gate = fit_gate(fitted.table, fitted.size)
+    if gate is None: say(f'gate: {FEW_PHOTOS}')
     save_bundle(out/BUNDLE, fitted, _source_text(source), box_thr, gate=gate)
+    _keep_names(out/BUNDLE, names)
     add_examples(out/BUNDLE, _examples(fitted.table, examples))
     for epoch in fitted.checkpoints():
         save_bundle(out/'checkpoints'/f'epoch_{epoch:04}', fitted, gate=gate, epochs=epoch, stopped=f'checkpoint after epoch {epoch}')
+        _keep_names(out/'checkpoints'/f'epoch_{epoch:04}', names)
     if export: say(_export(out/BUNDLE, fitted))
 
-def _named(samples_kw):
-    "What the user said about the classes, so that an export reads the same photos."
+def _names(samples_kw, learned):
+    "What the user said about the classes, and what was learned as good and as anomaly."
     said = {k: (samples_kw or {}).get(k) for k in ('good', 'skip')}
-    return {k: [v] if isinstance(v, str) else list(v) for k, v in said.items() if v}
+    said = {k: [v] if isinstance(v, str) else list(map(str, v)) for k, v in said.items() if v}
+    names = dict(classes=said, learned=learned)
+    return {k: v for k, v in names.items() if v}
 
-def _test(out, fitted, name, more, bar, samples_kw):
+def _test(out, fitted, name, more, bar):
     "The saved bundle inspects the test part; its figures are kept in the bundle too."
     metric = fitted.model.config.get('head') == 'metric'
     sections = embedding_sections(fitted, out) if metric else []
     test = fitted.table[fitted.table.split == 'test']
     m = evaluate(Inspector(out/BUNDLE), test, out, name, more, sections, bar)
     info = load_info(out/BUNDLE) | dict(metrics=m)
-    if said := _named(samples_kw): info['data']['classes'] = said
     (out/BUNDLE/INFO).write_text(to_json(info))
     return m
 
 # %% ../../nbs/runs/03_train.ipynb #d4ebcce2
 def _table(source, samples_kw, feedback, test, seed, say):
-    "Samples table, with corrections if they are wanted."
+    "Samples table, with corrections if they are wanted, and the names of its classes."
     t = samples(source, say=say, **(samples_kw or {}))
-    if not feedback: return t
+    classes = t.attrs.get('classes')
+    if not feedback: return t, classes
     store = store_of(source) if feedback is True else feedback
     t = with_feedback(t, read_feedback(store))
     say(f'{t.corrected.sum()} corrected parts from {store} are learned from')
-    return split_with_feedback(t, test, seed)
+    return split_with_feedback(t, test, seed), classes
 
 def _limits(out, how, cache_dir=None, **_):
     "What to change when memory or the disk has run out: remedies for `within_limits`."
@@ -149,7 +160,7 @@ def train_run(
     say = partial(print, flush=True) if bar else lambda text: None
     how = method_of(method)
     settings = how.settings | kwargs
-    t = _table(source, samples_kw, feedback, test, seed, say)
+    t, classes = _table(source, samples_kw, feedback, test, seed, say)
     _check(t, source, say)
     t = split(t, test, how.valid if valid is None else valid, seed)
     say(_parts_text(t))
@@ -158,8 +169,8 @@ def train_run(
     with limits, tracking(track, out, shown) as tracker, new_folder(out, f'{BUNDLE}/{INFO}', force) as f:
         fitted = load(how.fit)(
             t, seed=seed, record=f/'history.csv', tracker=tracker, say=say if bar else None, bar=bar, **settings)
-        _save(f, fitted, source, box_thr, examples, export, say)
-        m = _test(f, fitted, name, more, bar, samples_kw)
+        _save(f, fitted, source, box_thr, examples, _names(samples_kw, classes), export, say)
+        m = _test(f, fitted, name, more, bar)
         if tracker:
             track_result(tracker, m)
             say(f'tracked; look at it with  {tracker.hint}')

@@ -161,7 +161,7 @@ def test_hostile_settings(defect, run, frames, tmp_path, change):
 
 def test_training_says_that_there_are_too_few_photos_for_a_gate(defect, tmp_path):
     rng = np.random.default_rng(0)
-    for i in range(10):
+    for i in range(12):
         f = tmp_path/'few'/('good' if i < 6 else 'bad')/f'{i}.png'; f.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(f)
     r = defect('train', tmp_path/'few', '-o', tmp_path/'run', '--method', 'vgg16-gap', '--epochs', 1, '--size', 64, '--no-export')

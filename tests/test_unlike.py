@@ -158,3 +158,11 @@ def test_hostile_settings(defect, run, frames, tmp_path, change):
     info['gate'] |= change
     (tmp_path/'b'/INFO).write_text(json.dumps(info))
     refused(defect('predict', tmp_path/'b', frames/'black.png'))
+
+def test_training_says_that_there_are_too_few_photos_for_a_gate(defect, tmp_path):
+    rng = np.random.default_rng(0)
+    for i in range(12):
+        f = tmp_path/'few'/('good' if i < 6 else 'bad')/f'{i}.png'; f.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(f)
+    r = defect('train', tmp_path/'few', '-o', tmp_path/'run', '--method', 'vgg16-gap', '--epochs', 1, '--size', 64, '--no-export')
+    assert r.returncode == 0 and 'gate: learned from too few good photos' in r.stdout, (r.stdout, r.stderr)

@@ -254,14 +254,14 @@ def patch_logits(self:PatchNet,
 # %% ../../nbs/models/08_patch.ipynb #da9767fe
 @patch
 def outline_inputs(self:PatchNet,
-    raw,    # List of maps, as raw gives it
+    fine,   # Fine layer, float [B, C, H, W]
     d,      # Distances, float [B, layers, h, w]
     logits, # Votes of the heads, float [B, heads, h, w]
-):          # float [B, layers + 1, h, w] and [B, C, H, W]
+):          # float [B, layers + 1, h, w] and [B, C', H, W]
     "The two inputs of the outline head: numbers about each patch, and about each place of the fine layer."
     votes = logits.mean(1, keepdim=True).clamp(-8, 8)/4
     mean, std = self.fine_scale[:, :, None, None]
-    fine = (raw[len(self.at)].float() - mean)/std
+    fine = (fine.float() - mean)/std
     n = math.isqrt(self.edge.shape[1])
     seen = contrast(fine) - self.edge[:, border_place(*fine.shape[-2:], n)]
     return torch.cat([d, votes], 1), torch.cat([seen, fine], 1)
@@ -276,7 +276,7 @@ def outlined(self:PatchNet,
 ):          # float [B, H, W] in 0..1; heat itself where the net has no outline head
     "Heat within the outline of the defect."
     if self.fine_at is None: return heat
-    inside = torch.sigmoid(self.outline(*self.outline_inputs(raw, d, logits)))
+    inside = torch.sigmoid(self.outline(*self.outline_inputs(raw[len(self.at)], d, logits)))
     return sharpen(inside, heat, self.share)
 
 # %% ../../nbs/models/08_patch.ipynb #4c917b41

@@ -279,11 +279,12 @@ def _range(t, s, looks, root):
 # %% ../../nbs/data/16_check.ipynb #0cf964b3
 def _too_few(t, s, looks, root):
     u = t[(s.error == '').values]
-    for label, photos in dict(good='good parts', anomaly='anomalies').items():
-        if (u.label == label).any(): continue
-        yield _finding('one class', f'There is no {label}: add photos of {photos}. Nothing can be trained or tested without.')
-    if u.label.nunique() < 2: return
-    try: split(u.assign(split=''), .2, 0.)
+    if not (u.label == 'good').any():
+        yield _finding('one class', 'There is no good: add photos of good parts. Nothing can be trained or tested without.')
+        return
+    if not (u.label == 'anomaly').any():
+        yield _finding('one class', 'There is no anomaly: training begins with good parts alone, and a test tells only how many of them fail.')
+    try: split(u.assign(split=''), .2, 0., good_only=True)
     except UserError as e: yield _finding('too few', str(e))
     for defect, n in u.defect.value_counts().items():
         if n < 5: yield _finding('rare type', f'{_n(n, "photo")} of {defect}: some sides of a split will have none.')

@@ -43,10 +43,11 @@ def _table(rows, source):
 def check_labels(
     t:pd.DataFrame, # Samples table
     source='',      # Where the photos come from, for the error message
+    good_only=False,# May anomalies be missing?
 )->pd.DataFrame:    # The same table
     "Raise an error unless both labels occur."
     remedy = dict(good='good parts', anomaly='anomalies')
-    for l in LABELS:
+    for l in LABELS[:1] if good_only else LABELS:
         if not (t.label == l).any():
             raise UserError(f'{source} holds images of one class only ({len(t)} images, no {l}): '
                             f'add photos of {remedy[l]}.')
@@ -163,12 +164,12 @@ def elpv_samples(
     return _table(elpv_rows(folder, certain)[0], 'elpv')[COLUMNS]
 
 # %% ../../nbs/data/10_samples.ipynb #1f5a85bb
-def _found(source, good, skip, data=None):
+def _found(source, good, skip, data=None, good_only=False):
     "Labelled rows of a source, a `Passed`, and lines about how it was read."
     if isinstance(source, pd.DataFrame):
         t, passed, merged = _by_hand(source, good, skip, data)
         return t, passed, [merged]
-    layout = find_layout(source)
+    layout = find_layout(source, good_only)
     rows, merged = one_spelling(layout.rows)
     rows, left = label_rows(rows, source=source, **_how(rows, good, skip, data))
     why = ''
@@ -207,17 +208,18 @@ def samples(
     pixels=None,# (black, white) of files of more than 8 bits, or the `Pixels` of a model; None: from all photos together
     say=None,   # Function that is given lines about what was found; None: nothing is said
     data=None,  # Entry data of a model.json: classes are read as in its training where `good` says nothing; None: no model
+    good_only=False, # May anomalies be missing? A folder that nothing labels then holds good parts
 )->pd.DataFrame: # attrs['classes'] tells the names behind good and anomaly
     "Samples table of any known layout."
     say = say or (lambda line: None)
     _check_arguments(source, group, pixels)
-    t, passed, lines = _found(source, good, () if skip is None else skip, data)
+    t, passed, lines = _found(source, good, () if skip is None else skip, data, good_only)
     classes = t.attrs.get('classes') or learned_names(t)
     say(labels_text(t))
     if data and (odd := contradiction(classes, data)): say(odd)
     for line in filter(None, lines): say(line)
     if passed: say(str(passed))
-    if strict: check_masks(check_labels(t, source))
+    if strict: check_masks(check_labels(t, source, good_only))
     if group: t = with_groups(t, group)
     t = _with_range(t, pixels)
     if text := pixels_text(Pixels.of(t) or Pixels(), t.path): say(text)

@@ -46,7 +46,7 @@ def check_run(
     "Check labelled photos and show what was found."
     if out is not None: check_folder(out, 'check.json')
     said = []
-    t = samples(source, strict=False, say=said.append, **kwargs)
+    t = samples(source, strict=False, say=said.append, good_only=True, **kwargs)
     c = check(t, source, bar) | dict(said=[line for line in said if not line.startswith('pixels:')])
     if out is None: return c
     unreadable = {p for f in c['findings'] if f['kind'] == 'unreadable' for p in f['files']}

@@ -112,9 +112,9 @@ def _test(out, fitted, name, more, bar):
     return m
 
 # %% ../../nbs/runs/03_train.ipynb #d4ebcce2
-def _table(source, samples_kw, feedback, test, seed, say):
+def _table(source, samples_kw, feedback, test, seed, good_only, say):
     "Samples table, with corrections if they are wanted, and the names of its classes."
-    t = samples(source, say=say, **(samples_kw or {}))
+    t = samples(source, say=say, good_only=good_only, **(samples_kw or {}))
     classes = t.attrs.get('classes')
     if not feedback: return t, classes
     store = store_of(source) if feedback is True else feedback
@@ -160,9 +160,9 @@ def train_run(
     say = partial(print, flush=True) if bar else lambda text: None
     how = method_of(method)
     settings = how.settings | kwargs
-    t, classes = _table(source, samples_kw, feedback, test, seed, say)
+    t, classes = _table(source, samples_kw, feedback, test, seed, how.good_only, say)
     _check(t, source, say)
-    t = split(t, test, how.valid if valid is None else valid, seed)
+    t = split(t, test, how.valid if valid is None else valid, seed, how.good_only)
     say(_parts_text(t))
     shown = settings | dict(method=method, parts=name, test=test, seed=seed)
     limits = within_limits(*_limits(out, how, **kwargs))
@@ -197,7 +197,7 @@ def folds_run(
     fit = partial(load(how.fit), **(how.settings | kwargs))
     share = kwargs.get('tiles') != 'auto'               # each fold may choose other tiles
     say = partial(print, flush=True) if bar else lambda text: None
-    t = samples(source, say=say, **(samples_kw or {}))
+    t = samples(source, say=say, good_only=how.good_only, **(samples_kw or {}))
     _check(t, source, say)
     with within_limits(*_limits(out, how, **kwargs)):
         r, tested = cross_validate(t, fit, k, valid, seed, share=share, bar=bar)

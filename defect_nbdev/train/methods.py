@@ -46,6 +46,7 @@ class Method:
     explainer: str           # Its heatmap
     options: tuple = ()      # Options of the command line that not every method has
     settings: dict = field(default_factory=dict) # Other defaults than those of `fit`
+    good_only: bool = False  # Can it begin with good parts alone?
     valid: float = .2        # Share of the photos that watches the training; 0: held-out scores come from folds
 
 # %% ../../nbs/train/03_methods.ipynb #af9fac16
@@ -55,7 +56,7 @@ METHODS = {
     'patch': Method(
         'memory of good patches and patch heads',
         'train.patch:fit_patches', 'models.patch:patch_net', 'patch', 'patch',
-        ('tiles', 'turned'), valid=0.),
+        ('tiles', 'turned'), good_only=True, valid=0.),
     'vgg16-gap': Method(
         'global average pooling and CAM, the reference',
         'train.learner:fit_learner', 'models.gap:defect_net', 'gap', 'cam',

@@ -71,14 +71,14 @@ def _folds(t, most, seed):
     g = together(t)
     n_good, n_bad = [len(set(g[t.label == label])) for label in ('good', 'anomaly')]
     if n_good < (2 if n_bad >= 2 else FEWEST):
-        raise UserError(f'{n_good} good parts and {n_bad} anomalies (copies and group mates count once) are too few: '
-                        f'learning takes {FEWEST} good parts, or two good parts and two anomalies.')
+        raise UserError(f'{n_good} good and {n_bad} anomalous parts (copies and group mates count once) are too few: '
+                        f'learning takes {FEWEST} good ones, or two of each.')
     for k in range(min(most, n_good), 1, -1):
         fold, y = np.zeros(len(t), int), (t.label == 'anomaly').values
         split = StratifiedGroupKFold(k, shuffle=True, random_state=seed).split(y, y, g)
         for i, (_, held_out) in enumerate(split): fold[held_out] = i
         if set(fold[~y]) == set(range(k)): return fold, k
-    raise UserError('All good parts are in one group: at least two groups are needed to learn from.')
+    raise UserError('Groups mix good parts and anomalies so that no two folds can be made: check the groups.')
 
 # %% ../../nbs/train/07_patch.ipynb #fa937b78
 def _whitened(net, store, t, n_pca=64):

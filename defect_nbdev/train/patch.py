@@ -27,7 +27,7 @@ from ..explain.box_rule import PLAIN, box_peaks, box_settings, box_threshold, ke
 from .track import track_history
 from .patch_input import ENOUGH, at_any_angle, photo_size, tilings, with_turns
 from .heads import RawPatches, fit_head, head_logits
-from .verdict import fit_verdict, fit_whole, shift_verdict, verdict_logit, verdict_weights
+from .verdict import fit_verdict, fit_whole, review_limit, shift_verdict, verdict_logit, verdict_weights
 
 # %% ../../nbs/train/07_patch.ipynb #28432941
 @dataclass(eq=False, repr=False)
@@ -43,6 +43,7 @@ class PatchLearner:
     store: RawPatches     # Frozen features
     history: pd.DataFrame # head, round, step, loss
     loss: float           # Log loss of the verdicts out of fold, synthetic defects among them
+    review_at: float      # Probability from which a part goes to REVIEW; .5 with enough anomalies
 
     judged = 'of the training part, each judged by a head that had not seen it'
     explainer, explain_kw, epochs = 'patch', {}, 2
@@ -245,7 +246,7 @@ def fit_patches(
     recipe = dict(
         head='patch', backbone=backbone, weights=str(weights), size=size, tiles=list(net.tiles), turned=len(rows) - n,
         class_weights=[1., ratio], synthetic=len(made), steps=steps, seed=seed, box_rule=rule)
-    return PatchLearner(net.eval(), t, size, recipe, oof, heat, box_rule, store, history, loss)
+    return PatchLearner(net.eval(), t, size, recipe, oof, heat, box_rule, store, history, loss, review_limit(z[~bad], bad.sum()))
 
 # %% ../../nbs/train/07_patch.ipynb #65b7a9a3
 def fit_best_tiles(

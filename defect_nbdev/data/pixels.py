@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from ..core.errors import UserError
-from .images import Pixels, open_image, png_chunks, wide_values
+from .decode import open_image, png_chunks, wide_values
+from .images import Pixels
 
 # %% ../../nbs/data/02_pixels.ipynb #5ea7a7e8
 @dataclass(frozen=True)

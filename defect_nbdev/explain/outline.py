@@ -17,7 +17,7 @@ from ..data.images import Pixels, read_image, squish, to_array
 from ..data.synthetic import implant
 from ..models.frozen import turn
 from ..models.patch_maps import by_border, contrast, patch_heat, sharpen
-from ..models.patch import STRIDE
+from ..models.patch_layers import STRIDE
 
 # %% ../../nbs/explain/07_outline.ipynb #f16ddde1
 def defect_density(

@@ -18,7 +18,7 @@ from ..data.masks import read_truth
 from ..explain.boxes import mask_boxes
 from ..explain.show import COLORS, grid, show_boxes
 from ..metrics.calibration import apply_temperature, ece, reliability
-from ..metrics.thresholds import cuts
+from ..metrics.rules import cuts
 
 # %% ../../nbs/report/01_figures.ipynb #303ef1cb
 def _by_turns(a, b):

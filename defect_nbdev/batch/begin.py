@@ -60,8 +60,8 @@ def read_inputs(
         for n, line in enumerate(itertools.islice(f, a, b), a + 1):
             try: yield _path(json.loads(line))
             except (ValueError, LookupError, TypeError) as e:
-                raise UserError(f'{out}/inputs.jsonl is damaged in line {n}: begin anew with --force.') from e
-    if n < b: raise UserError(f'{out}/inputs.jsonl is cut off after line {n}: begin anew with --force.')
+                raise UserError(f'{out}/inputs.jsonl is damaged in line {n}: begin anew with --force (force=True).') from e
+    if n < b: raise UserError(f'{out}/inputs.jsonl is cut off after line {n}: begin anew with --force (force=True).')
 
 # %% ../../nbs/batch/04_begin.ipynb #b762286b
 def _settings_hash(info):
@@ -105,7 +105,8 @@ def _check_agrees(old, about):
     "Refuse to go on with other settings, or from another folder if photos have relative paths."
     for k, what in _MUST_AGREE.items():
         if old.get(k) != json.loads(json.dumps(about[k])):
-            raise UserError(f'The run was begun with {what} ({k}): use the same as then, or begin anew with --force.')
+            raise UserError(f'The run was begun with {what} ({k}): '
+                            'use the same as then, or begin anew with --force (force=True).')
     begun_in = old.get('begun_in')
     if begun_in not in ('', os.getcwd(), None):
         raise UserError(f'The run was begun in {begun_in}, and its photos have paths relative to that: go on there.')
@@ -113,7 +114,7 @@ def _check_agrees(old, about):
 def _old_run(out, about):
     "`run.json` of a run that goes on."
     try: old = json.loads(out.open('run.json').read())
-    except ValueError as e: raise UserError(f'{out}/run.json is damaged: begin anew with --force.') from e
+    except ValueError as e: raise UserError(f'{out}/run.json is damaged: begin anew with --force (force=True).') from e
     _check_agrees(old, about)
     return old
 
@@ -152,7 +153,7 @@ def changes_text(
     if not changes: return ''
     counts = ', '.join(f'{changes[k]} {k}' for k in ('new', 'changed', 'gone') if changes[k])
     return (f"{counts} since the run began (first {changes['first']}): it goes on with the photos and verdicts it has; "
-            '--force begins anew.')
+            '--force begins anew (force=True).')
 
 # %% ../../nbs/batch/04_begin.ipynb #9bf52ebe
 OURS = 'inputs.jsonl', 'predictions.csv', 'coco.json', 'manifest.json', 'run.json'
@@ -185,11 +186,11 @@ def _foreign(out):
 def _check_may_begin(out, begun, resume, force):
     "Refuse to touch a run without being told what to do with it, and a folder that holds something else."
     if begun and not (resume or force):
-        if out.has('manifest.json'): state = 'finished: --force replaces it, or choose another folder (-o).'
-        else: state = 'not finished: --resume goes on with it, --force begins anew.'
+        state = 'not finished: --resume goes on with it, --force begins anew (resume=True, force=True).'
+        if out.has('manifest.json'): state = 'finished: --force replaces it (force=True), or choose another folder (-o, out=).'
         raise UserError(f'{out} holds a run that is {state}')
     if not begun and _foreign(out):
-        raise UserError(f'{out} exists and holds no run: it is left alone; choose another folder (-o).')
+        raise UserError(f'{out} exists and holds no run: it is left alone; choose another folder (-o, out=).')
 
 def begin(
     out,          # Place of the run

@@ -272,7 +272,7 @@ def _range(t, s, looks, root):
     out = t.path[(s.outside > _TOO_MUCH).values]
     if len(out):
         text = (f"{_n(len(out), 'photo')} with values outside the range of the others, which are cut: take them out if another "
-                'camera made them, or say which values are black and white, --range LOW HIGH.')
+                'camera made them, or say which values are black and white, --range LOW HIGH (pixels=).')
         yield _finding('outside the range', text, out)
 
 # %% ../../nbs/data/16_findings.ipynb #0cf964b3

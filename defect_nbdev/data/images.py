@@ -96,7 +96,7 @@ def _outside(a, low, high):
     return float((out.any(-1) if out.ndim == 3 else out).mean())
 
 # %% ../../nbs/data/01_images.ipynb #36eff536
-_REMEDY = 'say what is black and white, with --range LOW HIGH in training or pixels=Pixels(...) in Python'
+_REMEDY = 'say what is black and white, in training with --range LOW HIGH (pixels=)'
 
 def _is_usual(dtype): return dtype.kind == 'f' or dtype == np.uint16
 

@@ -35,13 +35,14 @@ def _question(source, counts, good, unclear):
     if not good:
         likely = [n for n in unclear if leaning(n) == {'good'} and not is_doubtful(n)]
         say = f'Say it, for example {_option(likely)}' if likely else 'Say it with --good NAME'
-        return head + f'which of them are good? {say}; --skip NAME leaves a class out.'
+        return head + f'which of them are good? {say}; --skip NAME leaves a class out (in Python: good=, skip=).'
     one = f'is {unclear[0]}' if len(unclear) == 1 else f'are {", ".join(unclear[:5])}'
     everything = _option([*good, *unclear])
     skip = '--skip ' + ' '.join(shlex.quote(n) for n in unclear)
     inside = [n for n in unclear if '/' in n]
     move = f'; if it belongs to neither, move {inside[0]} beside the other classes' if inside else ''
-    return head + (f'{one} good too? Say {_option(good)} if not, {everything} if so, or leave out with {_option(good)} {skip}{move}.')
+    return head + (f'{one} good too? Say {_option(good)} if not, {everything} if so, or leave out with {_option(good)} {skip} '
+                   f'(in Python: good=, skip=){move}.')
 
 # %% ../../nbs/data/06_labels.ipynb #0b308e6a
 UNLABELLED = 'unlabelled'       # Given as a class to skip: rows without a label
@@ -70,13 +71,13 @@ def _spelled(names, classes):
 
 def _check_named(counts, good, skip, source):
     "Refuse names that the user gave twice or that no class has."
-    for option, names in (('--good', good), ('--skip', skip)):
+    for option, names in (('good', good), ('skip', skip)):
         twice = [n for n, k in Counter(names).items() if k > 1]
-        if twice: raise UserError(f'{option} names {twice[0]} twice: name it once.')
-        gone = [n for n in names if n not in counts and (option, n) != ('--skip', UNLABELLED)]
+        if twice: raise UserError(f'--{option} names {twice[0]} twice: name it once ({option}=).')
+        gone = [n for n in names if n not in counts and (option, n) != ('skip', UNLABELLED)]
         if gone: raise UserError(f'{source} has no class {gone[0]!r}: the classes are {classes_text(counts)}.')
     both = [n for n in good if n in skip]
-    if both: raise UserError(f'{both[0]} cannot be good and skipped: take it out of --good or --skip.')
+    if both: raise UserError(f'{both[0]} cannot be good and skipped: take it out of --good or --skip (good=, skip=).')
 
 # %% ../../nbs/data/06_labels.ipynb #3ce43da7
 def _numbered(names):
@@ -127,7 +128,7 @@ def good_names(
     good, skip = (_spelled(_as_names(names), counts) for names in (good, skip))
     _check_named(counts, good, skip, source)
     kept = {n: k for n, k in counts.items() if n not in skip}
-    if not kept: raise UserError(f'{source} has no class left: take one out of --skip.')
+    if not kept: raise UserError(f'{source} has no class left: take one out of --skip (skip=).')
     known = learned or {}
     return good or _guess(kept, source, known.get('good', ()), known.get('anomaly', ()))
 
@@ -151,8 +152,9 @@ def no_label(
     n = len(where)
     first = ', '.join(where[:5]) + (', ...' if n > 5 else '')
     have = 'row has no label' if n == 1 else 'rows have no label'
-    good = f'if they are good, say {ask}; else ' if ask else ''
-    return UserError(f'{source}: {n} {have} ({first}): {good}fill in what they are, or leave them out with --skip {UNLABELLED}.')
+    good = f'if they are good, say {ask} (good=); else ' if ask else ''
+    return UserError(f'{source}: {n} {have} ({first}): {good}fill in what they are, '
+                     f'or leave them out with --skip {UNLABELLED} (skip=).')
 
 # %% ../../nbs/data/06_labels.ipynb #4301dba6
 def _with_classes(rows, named):
@@ -289,4 +291,4 @@ def contradiction(
     was = dict(good=set(m['good'] or m['given']) - set(m['anomaly']), anomaly=set(m['anomaly']) - set(m['good']))
     turned = {l: sorted(was[l] & set(found[now])) for l, now in (('good', 'anomaly'), ('anomaly', 'good'))}
     said = ' and '.join(f'{_list(names)} as {l}' for l, names in turned.items() if names)
-    return f'this model learned {said}, and here that is turned round: leave --good away, or train again.' if said else ''
+    return f'this model learned {said}, and here that is turned round: leave --good away (good=), or train again.' if said else ''

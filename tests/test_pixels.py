@@ -6,7 +6,8 @@ from PIL import Image, ImageDraw
 from conftest import refused
 from defect_nbdev.core.errors import UserError
 from defect_nbdev.core.files import page_of, sha256
-from defect_nbdev.data.images import Pixels, frame_of, read_image, turned
+from defect_nbdev.data.decode import frame_of, turned
+from defect_nbdev.data.images import Pixels, read_image
 from defect_nbdev.data.masks import check_masks, mask_rule, read_mask, read_truth
 from defect_nbdev.data.pixels import decide_pixels, pixels_text, with_pixels
 from defect_nbdev.data.samples import samples
@@ -146,7 +147,7 @@ def two_tables(washer, tmp_path_factory):
     wide = to_12_bits(washer, tmp_path_factory.mktemp('wide')); return samples(washer), with_pixels(samples(wide))
 
 def test_everything_that_reads_a_photo(two_tables, tmp_path):
-    from defect_nbdev.data.check import survey
+    from defect_nbdev.data.findings import survey
     from defect_nbdev.data.loaders import defect_dls, mean_image
     from defect_nbdev.models.frozen import FrozenFeatures
     from defect_nbdev.models.gap import defect_net

@@ -71,7 +71,7 @@ def _check(self:Page, paths):
         raise UserError(f'{Path(large[0]).name} is larger than {self.mb} MB: make it smaller, or use defect predict.')
     if _bytes_in(self.folder) > self.gb*1e9:
         raise UserError(f'The page holds more than {self.gb:g} GB of photos and takes no more: '
-                        'try again in an hour, or restart it with a larger --max-gb.')
+                        'try again in an hour, or restart it with a larger --max-gb (gb=).')
 
 # %% ../../nbs/app/03_page.ipynb #13349258
 @patch
@@ -156,7 +156,7 @@ def _copy(self:Page, path):
 @patch
 def correct(self:Page, v, should_be, defect='', note=''):
     "Record that a photo should have been 'good' or 'anomaly'; returns a sentence that says so."
-    if self.store is None: raise UserError('Corrections have no place to go: start the page with --store FILE.')
+    if self.store is None: raise UserError('Corrections have no place to go: start the page with --store FILE (store=).')
     if v.error: raise UserError('A photo that cannot be read teaches nothing: export it again first.')
     if not should_be: raise UserError('Say first what it should have been: good or anomaly.')
     defect = defect.strip()

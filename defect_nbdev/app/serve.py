@@ -27,9 +27,9 @@ def check_host(
     "Refuse to be reached from other machines without a password."
     user, colon, password = (auth or '').partition(':')
     if auth and not (user and colon and len(password) >= 8):
-        raise UserError('--auth is user:password, with a password of 8 characters or more.')
+        raise UserError('--auth is user:password, with a password of 8 characters or more (auth=).')
     if host not in LOCAL and not auth:
-        raise UserError(f'--host {host} lets other machines reach this page: add --auth user:password.')
+        raise UserError(f'--host {host} lets other machines reach this page: add --auth user:password (host=, auth=).')
     return (user, password) if auth else None
 
 # %% ../../nbs/app/05_serve.ipynb #440c71a0
@@ -85,7 +85,8 @@ def free_port(
         except OSError as e: why = e
         else: return p
     address = f'{host}:{port}' if port else host
-    raise UserError(f'The page cannot be opened on {address} ({why.strerror}): choose another --port or --host.')
+    raise UserError(f'The page cannot be opened on {address} ({why.strerror}): '
+                    'choose another --port or --host (port=, host=).')
 
 # %% ../../nbs/app/05_serve.ipynb #04778a64
 @contextmanager
@@ -118,7 +119,8 @@ def _launch(gr, page, blocks, host, port, login, browser):
         queue = blocks.queue(api_open=False)
         started = queue.launch(**where, **look, **closed, prevent_thread_lock=True, state_session_capacity=50)
     except Exception as e:
-        raise UserError(f'The page cannot be opened on {host}:{port} ({e}): choose another --port or --host.') from e
+        raise UserError(f'The page cannot be opened on {host}:{port} ({e}): '
+                        'choose another --port or --host (port=, host=).') from e
     _, url, _ = started
     return url
 

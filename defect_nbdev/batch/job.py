@@ -70,7 +70,7 @@ class _Job:
 
     def stopped(self):
         done = self.n - self.left
-        raise KeyboardInterrupt(f'stopped after {done} of {self.n} photos: the same command with --resume goes on.')
+        raise KeyboardInterrupt(f'stopped after {done} of {self.n} photos: the same command with --resume goes on (resume=True).')
 
 # %% ../../nbs/batch/05_job.ipynb #9e72ef5d
 def _work(job, engine, rows, seconds, bar):
@@ -101,7 +101,7 @@ def _whole(out, n):
         if r['id'] != i: break
         yield r
         i += 1
-    if i != n: raise UserError(f'{out}/shards lacks photo {i}: add --resume to inspect it.')
+    if i != n: raise UserError(f'{out}/shards lacks photo {i}: add --resume to inspect it (resume=True).')
 
 def _versions():
     "Of the packages that may have influenced the verdicts; a machine that only inspects has no torch."
@@ -137,7 +137,7 @@ def _told(out):
     except OSError as e:
         why = e.strerror or e
         raise UserError(f'{out} cannot be read or written ({why}): '
-                        'free some space or fix the connection, then go on with --resume.') from e
+                        'free some space or fix the connection, then go on with --resume (resume=True).') from e
 
 def inspect_run(
     inspector,    # An Inspector

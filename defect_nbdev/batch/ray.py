@@ -79,7 +79,7 @@ def _connect(address):
     except (ConnectionError, OSError, ValueError, RuntimeError, OverflowError) as e:
         at = f' at {address}' if address else ''
         raise UserError(f'Ray cannot be reached{at} ({e}): '
-                        'check --address, or leave it out to use this machine alone.') from e
+                        'check --address, or leave it out to use this machine alone (address=).') from e
     return ray
 
 # %% ../../nbs/batch/06_ray.ipynb #d69fdb3f
@@ -143,5 +143,5 @@ def _chunk(self:RayEngine, items):
         for batch in ds.iter_batches(batch_size=None, prefetch_batches=1): yield from map(json.loads, batch['row'])
     except self.ray.exceptions.RayError as e:
         why = str(e).strip().splitlines()[-1][:200]
-        raise UserError(f'Ray gave up ({why}): --resume goes on with the photos that have no row yet; '
-                        'if one of them kills its worker, --engine local finds out which.') from e
+        raise UserError(f'Ray gave up ({why}): --resume goes on with the photos that have no row yet (resume=True); '
+                        'if one of them kills its worker, --engine local finds out which (engine=None).') from e

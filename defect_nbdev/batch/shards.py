@@ -61,7 +61,7 @@ def read_shards(
     "All rows that there are; a few hundred are in memory at a time."
     for name in shard_names(out):
         t = _table(out, name)
-        if t is None: raise UserError(f'{out}/shards/{name} is damaged: --resume inspects its photos again.')
+        if t is None: raise UserError(f'{out}/shards/{name} is damaged: --resume inspects its photos again (resume=True).')
         yield from t.to_pylist()
 
 # %% ../../nbs/batch/02_shards.ipynb #7756b907

@@ -176,7 +176,7 @@ def _leave(self:Watch, p, key, label, moved=''):
         if e.errno in (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL):      # a fault of this name alone
             return warnings.warn(f'{p} stays where it is, because it cannot be moved to {to.parent} ({e.strerror}).')
         raise UserError(f'{p} cannot be moved to {to.parent} ({e.strerror}): '
-                        'check the permissions, or leave out --move.') from e
+                        'check the permissions, or leave out --move (move=).') from e
     self.done.pop(p)
     self.diary.moved(key, as_text(to))
 

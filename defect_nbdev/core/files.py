@@ -97,7 +97,7 @@ def check_folder(
         is_mine = (path/mine).is_file()
     if not path.is_dir(): raise UserError(f'{path} is a file, and a folder is written: it is left alone; choose another place.')
     if not is_mine: raise UserError(f'{path} exists and holds no {mine}: it is left alone; choose another place.')
-    if not force: raise UserError(f'{path} exists already: add --force (force=True) to replace it, or choose another place.')
+    if not force: raise UserError(f'{path} exists already: add --force to replace it (force=True), or choose another place.')
 
 # %% ../../nbs/core/02_files.ipynb #060fe610
 def _swap(new, path):

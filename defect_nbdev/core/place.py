@@ -96,7 +96,7 @@ def _upload(self:Place, file, name):
             self.fs.put_file(str(file), there)
     except OSError as e:
         raise UserError(f'{self}/{name} cannot be written ({e}): check the address and your rights; '
-                        'continue a run that has begun with --resume.') from e
+                        'continue a run that has begun with --resume (resume=True).') from e
 
 # %% ../../nbs/core/04_place.ipynb #4309514f
 @patch

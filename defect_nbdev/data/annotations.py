@@ -12,8 +12,8 @@ from collections import Counter
 import pandas as pd
 from PIL import Image
 from ..core.errors import UserError
-from .images import FORMATS
-from .labels import GOOD_NAMES
+from .decode import FORMATS
+from .class_names import GOOD_NAMES
 from .manifest import ROW_COLUMNS, best_files, side
 
 # %% ../../nbs/data/08_annotations.ipynb #0d8645c8

@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 from ..core.errors import UserError
 from .annotations import is_good
-from .images import FORMATS
-from .labels import GOOD_NAMES, _BAD, _tokens
+from .decode import FORMATS
+from .class_names import GOOD_NAMES, _BAD, tokens
 from .pairs import (few_values, known_names, look_like_masks, mask_folder, masks_among, mostly_black,
                                      pair_masks, photo_stem, twins, without_photos)
 from .sources import Passed, Sources
@@ -136,7 +136,7 @@ def _plain(folder): return ''.join(c for c in folder.lower() if c.isalnum())
 
 def _is_class(folder):
     "Does a word in the name mean good or bad parts?"
-    return bool({w for part in PurePosixPath(folder).parts for w in _tokens(part)} & (GOOD_NAMES | _BAD))
+    return bool({w for part in PurePosixPath(folder).parts for w in tokens(part)} & (GOOD_NAMES | _BAD))
 
 def _twin(path, by_stem, d):
     "A photo of the same name in another folder, or None."

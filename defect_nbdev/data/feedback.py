@@ -55,7 +55,7 @@ def store_of(
     p = Path(source)
     if not p.exists():
         raise UserError(f'This model was made from the photos in {p}, which is not here: '
-                        'name the file with the corrections (--store FILE; of train: --with-feedback FILE).')
+                        'name the file with the corrections, --store FILE (store=), in training --with-feedback FILE (feedback=).')
     return (p if p.is_dir() else p.parent)/STORE
 
 # %% ../../nbs/data/12_feedback.ipynb #c2cf2ce1

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 import pandas as pd
 from ..core.errors import UserError
 from .annotations import is_good
-from .labels import BAD_NAMES, is_vague, meaning
+from .class_names import BAD_NAMES, is_vague, meaning
 from .manifest import ROW_COLUMNS, side
 
 # %% ../../nbs/data/09_folders.ipynb #b37ae890

@@ -20,7 +20,8 @@ from .known import (elpv_rows, is_elpv, is_real_iad, is_real_iad_list, is_visa, 
                                      real_iad_list, real_iad_rows, visa_rows)
 from .columns import name_columns, read_table
 from .manifest import manifest_rows, side
-from .sources import Passed, holds_results
+from .reasons import holds_results
+from .sources import Passed
 from .voc_cvat import cvat_rows, read_xml, voc_rows
 from .yolo import class_names, name_files, text_of, yolo_line, yolo_rows
 

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 from ..core.errors import UserError
-from .images import frame_of, is_image, open_image, orientation_of, turned, wide_values
+from .decode import frame_of, open_image, orientation_of, turned, wide_values
+from .images import is_image
 
 # %% ../../nbs/data/03_masks.ipynb #3b7bef2b
 def _transparent(img):

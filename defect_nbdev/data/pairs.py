@@ -11,7 +11,7 @@ import re
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 from PIL import Image
-from .images import FORMATS
+from .decode import FORMATS
 
 # %% ../../nbs/data/04_pairs.ipynb #a2398c42
 _SIDE = 'train|training|val|valid|validation|test|testing|binary|defect|pixel|image|images|img|seg|segmentation|anomaly'

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from ..core.errors import UserError
-from .images import Pixels, open_image, png_chunks, wide_values
+from .decode import open_image, png_chunks, wide_values
+from .images import Pixels
 
 # %% ../../nbs/data/02_pixels.ipynb #5ea7a7e8
 @dataclass(frozen=True)
@@ -99,11 +100,12 @@ def _range(headers, extents):
     if said := _tagged(headers, low, high): return said
     slack = 1/510 if headers[0].kind == 'f' else 0
     if low < -slack:
-        raise UserError(f'The photos hold negative values, down to {low:g}: say which values are black and white, --range LOW HIGH.')
+        raise UserError(f'The photos hold negative values, down to {low:g}: say which values are black and white, '
+                        '--range LOW HIGH (pixels=).')
     if headers[0].kind == 'f' and high <= 1 + slack: return 0., 1.
     if headers[0].kind == 'f' and high < _DARK:
         raise UserError(f'The photos hold floats up to {high:g}, which is neither 0..1 nor 0..255: '
-                        'say which values are black and white, --range LOW HIGH.')
+                        'say which values are black and white, --range LOW HIGH (pixels=).')
     least = max([high, *(h.says[1] for h in headers if h.says and h.kind == 'i')])
     return 0, next(2**b - 1 for b in _BITS if least < 2**b or b == _BITS[-1])
 
@@ -112,7 +114,7 @@ def _asked(low, high, kinds):
     "The range that a person named."
     if kinds == {'i', 'f'}:
         raise UserError('One range cannot hold for integers and floats, and the photos hold both: '
-                        'save them all as one kind, or leave --range away.')
+                        'save them all as one kind, or leave --range away (pixels=).')
     return Pixels(floating=(low, high)) if kinds == {'f'} else Pixels(integer=(low, high))
 
 def decide_pixels(

@@ -132,7 +132,8 @@ def _labelled_again(t, good, skip, data=None):
 def _compiled(pattern):
     try: return re.compile(pattern)
     except re.error as e:
-        raise UserError(f'--group {pattern} is no regular expression ({e}): for the digits after tray, write "tray(\\d+)".') from e
+        raise UserError(f'--group {pattern} is no regular expression ({e}): '
+                        'for the digits after tray, write "tray(\\d+)" (group=).') from e
 
 def _group(match):
     "The first parenthesis of the match, or the whole match; '' without one."
@@ -150,9 +151,10 @@ def with_groups(
     found = [_group(fits.search(s)) for s in stems]
     odd = [s for s, g in zip(stems, found) if not g]
     if len(odd) == len(t):
-        raise UserError(f'--group {pattern} fits no photo (their names are {_few(odd)}): change the pattern or leave it away.')
+        raise UserError(f'--group {pattern} fits no photo (their names are {_few(odd)}): '
+                        'change the pattern or leave it away (group=).')
     if odd: warnings.warn(f'--group {pattern} does not fit {len(odd)} of {len(t)} photos ({_few(odd)}): '
-                          'each of them is a group of its own.')
+                          'each of them is a group of its own (group=).')
     return t.assign(group=[g or old for g, old in zip(found, t.group)])
 
 # %% ../../nbs/data/10_samples.ipynb #bf9184ff

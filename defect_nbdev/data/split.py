@@ -50,10 +50,10 @@ _LEAST = 3      # Photos of a class: training takes two of them, and the test at
 
 def _instead(what, n):
     "What can be done with n photos of a class, as the end of a sentence."
-    if what == 'valid': return ', or train without it by --valid 0'
+    if what == 'valid': return ', or train without it by --valid 0 (valid=)'
     some = '' if n >= _LEAST else f'{_LEAST - n} more with '
     n = max(n, _LEAST)
-    return f', or {some}--test {1/n:.2g}' if what == 'test' else f', or {some}--folds {n}'
+    return f', or {some}--test {1/n:.2g} (test=)' if what == 'test' else f', or {some}--folds {n} (k=)'
 
 def _enough(t, g, k, what='folds'):
     "Raise an error unless each class has k different photos for `what`: test, valid or folds."

@@ -185,7 +185,8 @@ def set_thresholds(
     path, info = bundle_of(path), load_info(path)
     v = info['validation'] or dict(label=[], p=[])
     if not v['p'] and rule.get('fail_at') is None:
-        raise UserError(f'{path/INFO} has no scores of parts that were not trained on: train with a validation part, or choose thresholds by hand (--fail-at).')
+        raise UserError(f'{path/INFO} has no scores of parts that were not trained on: '
+                        'train with a validation part, or choose thresholds by hand, --fail-at (fail_at=).')
     info['thresholds'] = decide(*_scores(v), **rule)
     if v.get('peak') and not info.get('box_by_hand'):
         info['box_rule']['thr'] = _box_heat(info, info['thresholds']['review_at'])

@@ -46,11 +46,11 @@ def known_photos(
 )->pd.DataFrame: # Samples table
     "Photos of the training and validation parts."
     source = source or info['data'].get('source')
-    if not source: raise UserError('It is not known where the photos of this model are: add --photos FOLDER.')
+    if not source: raise UserError('It is not known where the photos of this model are: add --photos FOLDER (photos=).')
     try: t = samples(source, strict=False, pixels=pixels_of(info), say=say, data=info['data'])
     except UserError as e:
         raise UserError('The photos of this model are needed to compare and to calibrate, '
-                        f'and were not found ({e}): add --photos FOLDER.') from e
+                        f'and were not found ({e}): add --photos FOLDER (photos=).') from e
     seen = set(info['data']['seen'])
     t = t[[sha256(p)[:16] in seen for p in t.path]]
     if t.empty:
@@ -129,7 +129,7 @@ def _reference(path, explainer, layer):
     own = i.info['explainer']
     if own in SLOW:
         raise UserError(f'Heat by {own} takes hundreds of passes and cannot be exported: '
-                        'add --explainer cam or another.')
+                        'add --explainer cam or another (explainer=).')
     return i
 
 def _load(i, batch): return stack_images([read_image(p, i.pixels) for p in batch], i.info['size'])
@@ -156,7 +156,7 @@ def _parity(i, kind, t, p, heat, q, heat_q):
     m = parity(t.label, p, q, i.review_at, i.fail_at) | dict(heat_r=_alike(heat, heat_q))
     fault = parity_fault(kind, m)
     if fault:
-        hint = ' Take --to openvino, which is exact.' if kind.endswith('int8') else ' The model itself still works.'
+        hint = ' Take --to openvino, which is exact (kind=).' if kind.endswith('int8') else ' The model itself still works.'
         raise UserError(f'The export to {kind} was thrown away: {fault}.{hint}')
     return m | dict(label=t.label.tolist(), p=_short(p), p_exported=_short(q))
 
@@ -215,7 +215,8 @@ def export_bundle(
     "Export a model into its bundle, if its answers are the model's; return the record."
     _need_exporter(kind)
     info, path = load_info(path), bundle_of(path)
-    if layer and not explainer: raise UserError('--layer belongs to an explainer: add --explainer layercam or another.')
+    if layer and not explainer:
+        raise UserError('--layer belongs to an explainer: add --explainer layercam or another (layer=, explainer=).')
     t = some_of(photos, n) if isinstance(photos, pd.DataFrame) else known_photos(info, photos, n, print if bar else None)
     paths = t.path.tolist()
     i, say = _reference(path, explainer, layer), _say_if(bar)

@@ -106,7 +106,7 @@ def _open_net(self:Inspector, model, device):
     "PyTorch as the engine."
     try: import torch                                     # noqa: F401
     except ImportError as e:
-        remedy = self.why or 'Leave --backend torch out.'
+        remedy = self.why or 'Leave --backend torch out (backend=).'
         raise UserError(f'{model} cannot be opened without PyTorch, which is not installed here. {remedy}') from e
     from defect_nbdev.deploy.net_engine import open_net   # imports torch, which an export does not need
     def passes(p): return self.label(p) == 'PASS'

@@ -8,7 +8,7 @@ __all__ = ['joined_boxes', 'localisation']
 # %% ../../nbs/metrics/07_localisation.ipynb #81d871d4
 import numpy as np
 from scipy import ndimage
-from ..data.images import frame_of
+from ..data.decode import frame_of
 from ..data.masks import read_truth
 from ..explain.scale import upsample
 from ..explain.boxes import find_boxes, mask_boxes

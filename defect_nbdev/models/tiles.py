@@ -24,11 +24,11 @@ def tiled_size(
     sides = np.broadcast_to(tile, 2)
     if min(sides) <= OVERLAP:
         raise UserError(f'Tiles of {min(sides)} px are too small, because neighbours share {OVERLAP} px: '
-                        f'give --size {OVERLAP + 32} or more.')
+                        f'give --size {OVERLAP + 32} or more (size=).')
     size = tuple(int(n*s - (n - 1)*OVERLAP) for n, s in zip(tiles, sides))
     if max(size) > LARGEST:
         raise UserError(f'{tiles[0]} x {tiles[1]} tiles of {sides[0]} x {sides[1]} px make an input of more than '
-                        f'{LARGEST} px: take fewer tiles, or a smaller --size.')
+                        f'{LARGEST} px: take fewer tiles, or a smaller --size (size=).')
     return size
 
 # %% ../../nbs/models/06_tiles.ipynb #cbbba27a

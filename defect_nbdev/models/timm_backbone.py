@@ -137,14 +137,14 @@ def _pretrained(name):
     cfg = create(name, pretrained=False, num_classes=0).pretrained_cfg
     if not (cfg.get('hf_hub_id') or cfg.get('url')):
         raise UserError(f'timm has no weights of {name}: choose one of timm.list_models(pretrained=True), '
-                        'or give a .safetensors file (--weights FILE).')
+                        'or give a .safetensors file, --weights FILE (weights=).')
     for offline in True, False:
         if not offline and not _reachable(): break
         try:
             with _hub(offline): return create(name, pretrained=True, num_classes=0)
         except (OSError, RuntimeError): pass           # not in the folder, or the download broke off
     raise UserError(f"timm's weights of {name} are not on this machine and could not be downloaded: "
-                    "connect once, or give a .safetensors file with timm's names (--weights FILE).")
+                    "connect once, or give a .safetensors file with timm's names, --weights FILE (weights=).")
 
 # %% ../../nbs/models/04_timm_backbone.ipynb #6fb2a0b0
 def _own(name, path):
@@ -170,7 +170,7 @@ def timm_weights(
     name = timm_name(backbone)
     if weights in ('shipped', 'torchvision'):
         raise UserError(f'--weights {weights} is not for {backbone}: '
-                        'leave it away (timm downloads once), or give a .safetensors file.')
+                        'leave it away (timm downloads once), or give a .safetensors file (weights=).')
     full = (_pretrained(name) if weights == 'imagenet' else _own(name, weights)).eval()
     body, _ = _body(backbone, full)
     cfg = full.pretrained_cfg

@@ -68,7 +68,7 @@ def load_shipped(
     if backbone not in SHIPPED:
         raise UserError(f"{backbone} has no weights in this package, only {' and '.join(SHIPPED)} have: "
                         "run defect weights add with torchvision's file, say --weights torchvision (needs a network), "
-                        "or give a .safetensors file.")
+                        "or give a .safetensors file (weights=).")
     file = SHIPPED[backbone]
     return load_weights(find_weights(file), SHA256[file])
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['contact_sheet', 'confusion_figure', 'escape_overkill_figure', 'roc_pr_figure', 'reliability_figure',
-           'learning_figure', 'trend_figure', 'type_table']
+           'learning_figure', 'trend_figure']
 
 # %% ../../nbs/report/01_figures.ipynb #87df7bd4
 from itertools import zip_longest
@@ -18,7 +18,7 @@ from ..data.masks import read_truth
 from ..explain.boxes import mask_boxes
 from ..explain.show import COLORS, grid, show_boxes
 from ..metrics.calibration import apply_temperature, ece, reliability
-from ..metrics.thresholds import cuts
+from ..metrics.rules import cuts
 
 # %% ../../nbs/report/01_figures.ipynb #303ef1cb
 def _by_turns(a, b):
@@ -193,16 +193,3 @@ def trend_figure(
     right.axhline(.5, color='grey', ls=':')
     right.set(xlabel='photos', ylabel='mean rank of the scores', ylim=(0, 1))
     return fig
-
-# %% ../../nbs/report/01_figures.ipynb #e1a2aadf
-def type_table(
-    defect, # [n] types of defect, good for good parts
-    label,  # [n] PASS, REVIEW or FAIL
-)->list:    # Rows (type, PASS, REVIEW, FAIL, n), counts of parts: good first, then the types that pass most often
-    "Verdicts for each type of defect."
-    counts = {}
-    for d, l in zip(defect, label):
-        if d not in counts: counts[d] = dict(PASS=0, REVIEW=0, FAIL=0)
-        counts[d][l] += 1
-    rows = [(d, *c.values(), sum(c.values())) for d, c in counts.items()]
-    return sorted(rows, key=lambda r: (r[0] != 'good', -r[1]/r[4], r[0]))

@@ -85,7 +85,8 @@ def unseen(
     seen = np.array([sha256(p)[:16] in known for p in t.path])
     if not include: t = t[~seen]
     if t.empty:
-        raise UserError(f'All {len(seen)} images of {source} were used to train this model: give new ones, or add --include-seen to test on them all the same.')
+        raise UserError(f'All {len(seen)} images of {source} were used to train this model: give new ones, '
+                        'or add --include-seen to test on them all the same (include_seen=True).')
     return t.reset_index(drop=True), int(seen.sum())
 
 # %% ../../nbs/runs/02_test.ipynb #b0450493
@@ -205,7 +206,7 @@ def report_run(
 )->Path:                # Of the page
     "Inspect photos and write the page."
     if faithful and backend not in ('auto', 'torch'):
-        raise UserError('Deletion and insertion ask the network itself: leave --backend away.')
+        raise UserError('Deletion and insertion ask the network itself: leave --backend away (backend=).')
     inspector = Inspector(bundle, fail_at, review_at, backend='torch' if faithful else backend)
     say_engine(inspector, bar)
     vs = _verdicts(inspector, source, include_seen, bar, **kwargs)

@@ -124,13 +124,13 @@ def _table(source, samples_kw, feedback, test, seed, good_only, say):
 
 def _limits(out, how, cache_dir=None, **_):
     "What to change when memory or the disk has run out: remedies for `within_limits`."
-    smaller = 'a smaller size (--size)'
-    if 'bs' in how.options: smaller += ' or fewer photos in a batch (--bs)'
-    memory = f'choose {smaller}, keep features in files (--cache FOLDER), or keep fewer (--cache-gb)'
+    smaller = 'a smaller --size (size=)'
+    if 'bs' in how.options: smaller += ' or fewer photos in a batch, --bs (bs=)'
+    memory = f'choose {smaller}, keep features in files, --cache FOLDER (cache_dir=), or keep fewer, --cache-gb (cache_gb=)'
     if cache_dir: memory = f'choose {smaller}'
     disk = f'make room on the disk of {out}, or choose another place for it'
     if cache_dir:
-        disk += (f'; for {cache_dir} too, or keep fewer features (--cache-gb); '
+        disk += (f'; for {cache_dir} too, or keep fewer features, --cache-gb (cache_gb=); '
                  'those that are finished stay, and the same command goes on with them')
     return memory, disk
 

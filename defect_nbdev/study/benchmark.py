@@ -155,10 +155,10 @@ def _earlier(file, now):
             same = all(r[k] == v for k, v in now.items())
         except (OSError, ValueError, KeyError, TypeError) as e:
             raise UserError(f'{file} holds no figures of a benchmark: it is left alone; '
-                            'choose another place with --out.') from e
+                            'choose another place with --out (out=).') from e
         if not same:
             raise UserError(f'{file} holds figures of another machine or of other photos: it is left alone; '
-                            'choose another place with --out.')
+                            'choose another place with --out (out=).')
     _write(r | now, file)
     return r
 

@@ -10,7 +10,8 @@ __all__ = ['SHORT_SIDE', 'LONGEST', 'MOST_TILES', 'SHAPE', 'DETAIL', 'ENOUGH', '
 import numpy as np
 import pandas as pd
 from scipy import ndimage
-from ..data.images import Pixels, frame_of, read_image, squish
+from ..data.decode import frame_of
+from ..data.images import Pixels, read_image, squish
 from ..models.tiles import tiled_size
 from ..models.frozen import TURNED
 

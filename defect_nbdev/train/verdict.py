@@ -12,7 +12,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from ..metrics.thresholds import allowed
+from ..metrics.rules import allowed
 
 # %% ../../nbs/train/06_verdict.ipynb #1e1d23da
 ENOUGH = 16      # So many real anomalies need no stand-in

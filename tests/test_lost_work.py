@@ -1,5 +1,5 @@
 "What a person has worked for stays: one writer at a time, files that others can read, and a disk or a memory that ends in a sentence."
-import errno, json, os, shutil, signal, stat, subprocess, sys, time
+import errno, fcntl, json, os, shutil, signal, stat, subprocess, sys, time
 from pathlib import Path
 import numpy as np, pandas as pd, pytest, torch
 from PIL import Image
@@ -88,6 +88,38 @@ def test_locks_of_links_and_of_the_place_itself(tmp_path):
     (tmp_path/'text').write_text('old'); (tmp_path/'t').symlink_to('text')
     with new_file(tmp_path/'t') as f: f.write_text('new')
     assert (tmp_path/'t').is_symlink() and (tmp_path/'text').read_text() == 'new'
+
+class Windows:
+    "Stands for the module msvcrt: a lock is refused with PermissionError, and belongs to one open file."
+    LK_NBLCK = 2
+    @staticmethod
+    def locking(h, mode, n):
+        assert mode == 2 and n == 1
+        try: fcntl.flock(h, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as e: raise PermissionError(errno.EACCES, 'Permission denied') from e
+
+def open_names(): return [os.path.realpath(f'/proc/self/fd/{n}') for n in os.listdir('/proc/self/fd')]
+
+@pytest.mark.skipif(not Path('/proc/self/fd').exists(), reason='finds open files in /proc')
+def test_locks_of_windows(tmp_path, monkeypatch):
+    "Without fcntl: a second writer is refused, no open file is removed, and nothing stays."
+    unlink = Path.unlink
+    def of_windows(self, *args, **kw):
+        if os.path.realpath(self) in open_names(): raise PermissionError(errno.EACCES, 'used by another process')
+        return unlink(self, *args, **kw)
+    monkeypatch.setitem(sys.modules, 'fcntl', None)
+    with monkeypatch.context() as m:
+        m.setitem(sys.modules, 'msvcrt', Windows); m.setattr(Path, 'unlink', of_windows)
+        with locked(tmp_path/'new/out'):
+            assert hidden(tmp_path) == ['.out.lock']
+            with pytest.raises(UserError, match='Another run is writing'):
+                with locked(tmp_path/'new/out'): pass
+        assert not list(tmp_path.iterdir())
+        (tmp_path/'.out.lock').touch()                                            # left over by a killed writer
+        with locked(tmp_path/'out'): h = os.open(tmp_path/'.out.lock', os.O_RDWR)  # the next one is already waiting
+        os.close(h)
+        with locked(tmp_path/'out'): pass
+        assert not list(tmp_path.iterdir())
 
 # ---- a place that must not be written
 

@@ -44,7 +44,7 @@ def _separator(text):
     best, most = ',', (0, 0)
     for s in ',;\t|':
         rows = itertools.islice(filter(any, csv.reader(io.StringIO(text, newline=''), delimiter=s)), 20)
-        n, k = Counter(map(len, rows)).most_common(1)[0] if text.strip() else (1, 0)
+        n, k = next(iter(Counter(map(len, rows)).most_common(1)), (1, 0))
         if n > 1 and (k, n) > most: best, most = s, (k, n)
     return best
 

@@ -31,6 +31,12 @@ def washer(tmp_path_factory):
     return synth_folder(tmp_path_factory.mktemp('data')/'washer', 24, 16, size=128)
 
 @pytest.fixture(scope='session')
+def small(tmp_path_factory):
+    "The same with half as many photos of half the size, for tests that train but don't look at what is learned."
+    from defect_nbdev.data.synth import synth_folder
+    return synth_folder(tmp_path_factory.mktemp('data')/'small', 12, 8, size=64)
+
+@pytest.fixture(scope='session')
 def run(defect, washer, tmp_path_factory):
     "A trained run on the washers."
     out = tmp_path_factory.mktemp('runs')/'washer'

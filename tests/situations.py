@@ -451,6 +451,51 @@ def _(d):
     rows = [f'<image id="{i}" name="{i:03}.png" width="64" height="64">{box if i >= 8 else ""}</image>' for i in range(14)]
     (d/'annotations.xml').write_text(f'<?xml version="1.0"?><annotations><version>1.1</version>{"".join(rows)}</annotations>')
 
+@situation('outlines of LabelMe, a file beside each photo', 'check {d}', 'LabelMe', labels=dict(good=8, anomaly=6), boxes='10,20,15,26;30,30,41,36')
+def _(d):
+    coco(d)
+    corners = dict(label='spot', shape_type='rectangle', points=[[15, 26], [10, 20]])
+    outline = dict(label='spot', shape_type='polygon', points=[[30, 30], [40.5, 31], [33, 36]])
+    for i in range(14):
+        content = dict(version='5.5.0', imagePath=f'{i:03}.png', imageWidth=64, imageHeight=64, shapes=[corners, outline]*(i >= 8))
+        (d/f'images/{i:03}.json').write_text(json.dumps(content))
+
+@situation("Pascal VOC's lists of a split", 'check {d}', 'the split is kept', labels=dict(good=8, anomaly=6), split=dict(train=7, test=7))
+def _(d):
+    coco(d)
+    os.rename(d/'images', d/'JPEGImages')
+    box = '<object><name>spot</name><bndbox><xmin>11</xmin><ymin>21</ymin><xmax>15</xmax><ymax>26</ymax></bndbox></object>'
+    (d/'Annotations').mkdir()
+    for i in range(14): (d/f'Annotations/{i:03}.xml').write_text(f'<annotation><filename>{i:03}.png</filename>{box if i >= 8 else ""}</annotation>')
+    (d/'ImageSets/Main').mkdir(parents=True)
+    for n, side in enumerate(('train', 'test')): csv(d, [f'{i:03}' for i in range(14) if i % 2 == n], name=f'ImageSets/Main/{side}.txt')
+
+def boxed(d, header, rows):
+    "A list of boxes beside its photos; `rows` makes the lines of a bad one."
+    coco(d)
+    csv(d, [header, *[l for i in range(8, 14) for l in rows(f'{i:03}.png')]])
+
+@situation('a CSV with a row for each box', 'check {d}/parts.csv --good unlisted', 'xmin', labels=dict(good=8, anomaly=6), boxes='10,20,15,26;1,2,3,4', good=['unlisted'])
+def _(d): boxed(d, 'filename,class,xmin,ymin,xmax,ymax', lambda n: [f'{n},spot,10,20,15,26', f'{n},dent,1,2,3,4'])
+
+@situation('a CSV of boxes with decimal commas', 'check {d}/parts.csv --good unlisted', labels=dict(good=8, anomaly=6), boxes='10,20,16,27', good=['unlisted'])
+def _(d): boxed(d, 'path;label;x;y;w;h', lambda n: [f'{n};spot;10,5;20,25;5,0;6,5'])
+
+@situation('a column bbox that may hold corners or a size', 'check {d}/parts.csv --good unlisted', 'bbox_xyxy', 'bbox_xywh', code=2)
+def _(d): boxed(d, 'path,bbox', lambda n: [f'{n},"[10, 20, 25, 36]"'])
+
+@situation('a list of defective photos only: are the others good?', 'check {d}', '8 photos are not listed', '--good unlisted', '--skip unlisted', code=2)
+def _(d): boxed(d, 'path,label,x,y,w,h', lambda n: [f'{n},spot,10,20,5,6'])
+
+@situation('a list of defective photos only, told that the others are good', 'check {d} --good unlisted', '8 photos that are not listed are taken as good', labels=dict(good=8, anomaly=6), boxes='10,20,15,26', good=['unlisted'])
+def _(d):
+    boxed(d, 'path,label,x,y,w,h', lambda n: [f'{n},spot,10,20,5,6'])
+
+@situation('annotations of some good photos: the others are neither', 'check {d}', 'taken as neither good nor anomaly', labels=dict(good=5, anomaly=6))
+def _(d):
+    content = coco(d)
+    (d/'annotations.json').write_text(json.dumps(dict(content, images=content['images'][3:])))
+
 @situation("Kaggle's labels.csv beside images/", 'check {d}', labels=dict(good=8, anomaly=6))
 def _(d):
     coco(d)
@@ -461,6 +506,21 @@ def _(d): csv(d, ['path;label', *listed(d, ';')])
 
 @situation('a CSV with a byte order mark', 'check {d}/parts.csv', labels=dict(good=8, anomaly=6))
 def _(d): csv(d, ['path,label', *listed(d)], 'utf-8-sig')
+
+@situation('a CSV with a title above its header', 'check {d}/parts.csv', 'Report of May, line 3', 'left out', labels=dict(good=8, anomaly=6))
+def _(d): csv(d, ['Report of May, line 3', '', 'path;label', *listed(d, ';')])
+
+@situation('a CSV of Japanese Windows', 'check {d}/parts.csv --good 良品', 'Shift-JIS', 'good = 良品', labels=dict(good=8, anomaly=6), good=['良品'])
+def _(d): csv(d, ['path,判定,label', *[l.replace(',', ',検査,').replace('ok', '良品').replace('crack', '割れ') for l in listed(d)]], 'cp932')
+
+@situation('a CSV of western Windows', 'check {d}/parts.csv', 'Windows-1252', 'größe', labels=dict(good=8, anomaly=6))
+def _(d): csv(d, ['path,label', *[l.replace('crack', 'größe') for l in listed(d)]], 'cp1252')
+
+@situation('a CSV in another code page', 'check {d}/parts.csv', 'parts.csv', 'line 10', 'code page', 'save it as CSV UTF-8', code=2)
+def _(d): csv(d, ['path,label', *[l.replace('crack', 'трещина') for l in listed(d)]], 'cp1251')
+
+@situation('a CSV of Unicode text, as Excel saves it', 'check {d}/parts.csv', 'UTF-16', labels=dict(good=8, anomaly=6))
+def _(d): csv(d, ['path\tlabel', *listed(d, '\t')], 'utf-16')
 
 @situation('a CSV with other column names', 'check {d}/parts.csv', 'filename', labels=dict(good=8, anomaly=6))
 def _(d): csv(d, ['filename,class', *listed(d)])
@@ -485,6 +545,11 @@ def _(d):
 def _(d):
     save(part(), d/'a.png')
     (d/'x.heic').write_bytes(b'\0\0\0\x18ftypheic' + bytes(200))
+
+@situation('a .heic that is none', 'predict {run} {d} -o {d}/out', code=1, says_of='x.heic')
+def _(d):
+    save(part(), d/'a.png')
+    (d/'x.heic').write_bytes(b'\0\0\0\x18ftypisom' + bytes(200))
 
 @situation('photos called .jfif', 'check {d}', labels=dict(good=8, anomaly=6))
 def _(d):

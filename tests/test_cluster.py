@@ -1,7 +1,7 @@
 "Workers of Ray: the rows of one process, also when a worker is killed in the middle."
-import os, re, shutil, signal, subprocess, sys, time
+import json, os, re, shutil, signal, subprocess, sys, time
 from pathlib import Path
-import pytest
+import pandas as pd, pytest
 from conftest import same_answers
 from PIL import Image
 
@@ -44,3 +44,18 @@ def test_relative_paths_and_overlays(run, washer, tmp_path):
     assert names[0] == names[1] and len(names[0]) == 8
     same_answers(tmp_path/'ray', tmp_path/'local')
     assert b'photos/' in (tmp_path/'ray/predictions.csv').read_bytes()
+
+def test_the_gate_in_a_worker(defect, program, run, washer, tmp_path):
+    "Photos unlike everything learned are REVIEW for the same reasons as without Ray."
+    (tmp_path/'photos').mkdir()
+    for i, p in enumerate(sorted((washer/'test').rglob('*.png'))[:5]): shutil.copy(p, tmp_path/'photos'/f'{i}.png')
+    for name, colour in dict(black=0, white=255, grey=90).items(): Image.new('RGB', (128, 128), (colour,)*3).save(tmp_path/'photos'/f'{name}.png')
+    Image.new('RGB', (64, 96), 'red').save(tmp_path/'photos/other_size.png')
+    base = 'predict', run, tmp_path/'photos', '-o'
+    assert defect(*base, tmp_path/'local').returncode == 0
+    r = program(*base, tmp_path/'ray', '--engine', 'ray', '--workers', 1, '--cpus', .5, '--bs', 2); assert r.returncode == 0, r.stderr
+    one, two = (pd.read_csv(tmp_path/n/'predictions.csv', keep_default_na=False) for n in ('local', 'ray'))
+    assert two.unlike.tolist() == one.unlike.tolist() and two.verdict.tolist() == one.verdict.tolist()
+    wrong = one[~one.path.str.contains(r'/\d.png')]
+    assert len(wrong) == 4 and set(wrong.verdict) == {'REVIEW'} and wrong.unlike.str.startswith('unlike the training photos').all() and 'darker than all' in wrong.unlike.iloc[0]
+    said = [json.loads((tmp_path/n/'manifest.json').read_text())['trend'] for n in ('local', 'ray')]; assert said[0]['unlike'] == said[1]['unlike'] >= 4 and said[0]['first'] == said[1]['first']

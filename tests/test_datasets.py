@@ -46,6 +46,8 @@ COCO = lambda *names, found=(): dict(images=[dict(id=i, file_name=n, width=32, h
 CVAT = '<annotations><version>1.1</version><image id="0" name="1.jpg" width="32" height="24"><box label="dent" xtl="10" ytl="5" xbr="20" ybr="24"/></image><image id="1" name="2.jpg" width="32" height="24"></image></annotations>'
 IAD = dict(meta=dict(prefix='toy/', normal_class='OK'), train=[dict(anomaly_class='OK', image_path='OK/S0001/a.jpg', mask_path=None)], test=[dict(anomaly_class='BX', image_path='NG/BX/S0002/b.jpg', mask_path='NG/BX/S0002/b.png')])
 
+LABELME = lambda name, **kw: dict(dict(version='5', imagePath=name, imageWidth=32, imageHeight=24, shapes=[dict(label='dent', shape_type='circle', points=[[15, 12], [15, 17]])]), **kw)
+
 # name: (what is drawn, words in the name, class or label of each photo, masks, split of each photo or None, words in passed)
 LAYOUTS = {
  'folders': (dict(photos='OK/a.png OK/shift 1/b.png'.replace(' 1', '1') + ' Scratch/a.png c.png'), 'one folder for each class', {'OK/a.png': 'OK', 'OK/shift1/b.png': 'OK', 'Scratch/a.png': 'Scratch'}, {}, None, 'c.png'),
@@ -91,6 +93,10 @@ LAYOUTS = {
  'YOLO, sides outside': (dict(photos='train/images/1.jpg train/images/2.jpg test/images/3.jpg test/images/4.jpg', train__labels__1_txt='0 .5 .5 .5 .5\n', train__labels__2_txt='', test__labels__3_txt='0 .5 .5 .1 .1\n', test__labels__4_txt='', data_yaml='names: [dent]\n'), 'the split is kept', {'train/images/1.jpg': 'anomaly dent', 'train/images/2.jpg': 'good', 'test/images/3.jpg': 'anomaly dent', 'test/images/4.jpg': 'good'}, {}, ['test', 'test', 'train', 'train'], ''),
  'YOLO beside': (dict(photos='obj_train_data/1.jpg obj_train_data/2.jpg', obj_train_data__1_txt='1 .5 .5 .5 .5\n', obj_train_data__2_txt='', obj_names='spot\ndent\n'), 'YOLO', {'obj_train_data/1.jpg': 'anomaly dent', 'obj_train_data/2.jpg': 'good'}, {}, None, ''),
  'Pascal VOC': (dict(photos='JPEGImages/1.jpg JPEGImages/2.jpg', Annotations__1_xml=VOC, Annotations__2_xml='<annotation><filename>2.jpg</filename></annotation>'), 'Pascal VOC', {'JPEGImages/1.jpg': 'anomaly dent', 'JPEGImages/2.jpg': 'good'}, {}, None, ''),
+ 'LabelMe': (dict(photos='train/1.jpg train/2.jpg val/3.jpg', train__1_json=LABELME('1.jpg'), train__2_json=LABELME('2.jpg', shapes=[])), 'LabelMe', {'train/1.jpg': 'anomaly dent', 'train/2.jpg': 'good'}, {}, None, 'val/3.jpg'),
+ 'LabelMe in a folder': (dict(photos='images/1.jpg images/2.jpg', labels__1_json=LABELME('..\\images\\1.jpg'), labels__2_json=LABELME('2.jpg', shapes=[], flags=dict(good=True))), 'LabelMe', {'images/1.jpg': 'anomaly dent', 'images/2.jpg': 'good'}, {}, None, ''),
+ 'Pascal VOC with lists': (dict(photos=' '.join(f'JPEGImages/{i}.jpg' for i in range(4)), **{f'Annotations__{i}_xml': VOC.replace('1.jpg', f'{i}.jpg') if i % 2 else f'<annotation><filename>{i}.jpg</filename></annotation>' for i in range(4)}, ImageSets__Main__trainval_txt='0\n1\n2 1\n3 -1\n', ImageSets__Main__train_txt='0\n1\n', ImageSets__Main__test_txt='2 1\n3 -1\n'), 'the split is kept', {f'JPEGImages/{i}.jpg': 'anomaly dent' if i % 2 else 'good' for i in range(4)}, {}, ['train', 'train', 'test', 'test'], ''),
+ 'table of boxes': (dict(photos='images/1.jpg images/2.jpg images/3.jpg', boxes_csv='image_id,width,height,bbox\n1,32,24,"[10, 5, 30, 10]"\n1,32,24,"[1, 2, 3, 4]"\n2,32,24,\n'), 'boxes = columns bbox', {'images/1.jpg': 'anomaly defect', 'images/2.jpg': 'good'}, {}, None, 'images/3.jpg'),
  'CVAT': (dict(photos='images/1.jpg images/2.jpg images/3.jpg', annotations_xml=CVAT), 'CVAT', {'images/1.jpg': 'anomaly dent', 'images/2.jpg': 'good'}, {}, None, 'images/3.jpg'),
 }
 
@@ -115,7 +121,7 @@ def test_groups(tmp_path):
 
 def test_boxes(tmp_path):
     "Half-open, whole pixels, cut off at the photo's edge."
-    for name, box in {'COCO': '10,5,20,24', 'Pascal VOC': '10,5,20,24', 'CVAT': '10,5,20,24', 'YOLO': '8,6,24,18'}.items():
+    for name, box in {'COCO': '10,5,20,24', 'Pascal VOC': '10,5,20,24', 'CVAT': '10,5,20,24', 'YOLO': '8,6,24,18', 'LabelMe': '10,7,20,17', 'table of boxes': '10,5,30,10;1,2,3,4'}.items():
         rows = look(build(tmp_path/name, **LAYOUTS[name][0]))[3]
         assert [r.boxes for r in rows.values() if r.label == 'anomaly'] == [box], name
         assert not any(r.boxes for r in rows.values() if r.label == 'good')
@@ -145,6 +151,9 @@ TABLES = {      # what the file holds -> the classes in its order; photos are im
  'ids beside names': (b'id,file_name,ok_nok,comment\n1,c.tif,ok,a\n2,images/b.png,nok,b\n', ['ok', 'nok'], 'ok_nok'),
  'flags': (b'path,is_ok\nc.tif,True\nimages/b.png,False\n', ['good', 'anomaly'], '1 means good'),
  'zero and one of a label': (b'path,label\nc.tif,0\nimages/b.png,1\n', ['0', '1'], ''),
+ 'a title above': ('Bericht, Mai 2026\r\n\r\npath;label;mm\r\nc.tif;x;2,5\r\nimages/b.png;y;3,25\r\n'.encode(), ['x', 'y'], "title 'Bericht, Mai 2026' left out"),
+ 'Japanese Windows': ('ファイル,image,label\n一,c.tif,良品\n二,images/b.png,不良\n'.encode('cp932'), ['良品', '不良'], 'Shift-JIS'),
+ 'utf-16 without a mark': ('path,label\nc.tif,x\n'.encode('utf-16-be'), ['x'], 'UTF-16'),
  'index of pandas': (b',path,label\n0,c.tif,x\n', ['x'], ''),
 }
 
@@ -198,6 +207,15 @@ ASKED = {       # what is drawn -> words of the question
  'YOLO that is not finite': (dict(photos='images/1.png', labels__1_txt='0 nan .5 .1 .1', data_yaml='names: [a]'), 'line 1 is no line of YOLO'),
  'COCO that is not finite': (dict(photos='images/1.png', a_json='{"images": [{"id": 0, "file_name": "1.png"}], "categories": [{"id": 1, "name": "a"}], "annotations": [{"image_id": 0, "category_id": 1, "bbox": [0, 0, NaN, 3]}]}'), 'no valid COCO file'),
  'test beside a class': (dict(photos='good/1.png test/a/2.png'), 'is test a class'),
+ 'LabelMe that is cut off': (dict(photos='1.jpg 2.jpg', **{'1_json': LABELME('1.jpg'), '2_json': '{"version": "5", "sha'}), '2.json is not a readable JSON file'),
+ 'LabelMe of defective parts only': (dict(photos='1.jpg 2.jpg', **{'1_json': LABELME('1.jpg')}), '1 photos are not annotated, first 2.jpg: if they are good, list them with a JSON file without a shape for each, or say --good unlisted'),
+ 'a list of defective parts only': (dict(photos='images/1.png images/2.png', a_csv='image,label\n1.png,scratch\n'), '1 photos are not listed, first images/2.png.*--good unlisted'),
+ 'boxes of two kinds': (dict(photos='images/1.png images/2.png', a_csv='image,bbox\n1.png,"1,2,9,9"\n2.png,\n'), 'call the column bbox_xyxy'),
+ 'half a box': (dict(photos='images/1.png', a_csv='image,label,x,y,w,h\n1.png,x,1,2,,4\n'), 'line 2 has a box that is not understood'),
+ 'a box that is turned round': (dict(photos='images/1.png', a_csv='image,label,xmin,ymin,xmax,ymax\n1.png,x,9,2,3,4\n'), 'line 2 has a box that is not understood'),
+ 'with a box and without': (dict(photos='images/1.png', a_csv='image,label,x,y,w,h\n1.png,x,1,2,3,4\n1.png,x,,,,\n'), 'twice .lines 2, 3., and not with a box each'),
+ 'two splits of one photo': (dict(photos='images/1.png', a_csv='image,label,split,x,y,w,h\n1.png,x,train,1,2,3,4\n1.png,x,test,5,2,3,4\n'), "split 'train' and 'test' of one photo .lines 2, 3."),
+ 'two lists of one photo': (dict(photos='JPEGImages/1.jpg', Annotations__1_xml=VOC, ImageSets__Main__train_txt='1\n', ImageSets__Main__val_txt='1\n'), 'is in train.txt and val.txt'),
  'a field too many': (dict(photos='images/1.png', a_csv='image,label\n1.png,x,y\n'), 'line 2 has 3 fields'),
 }
 
@@ -208,6 +226,29 @@ def test_asked(name, tmp_path):
     with pytest.raises(UserError) as e: find_layout(root)
     assert re.search(words, str(e.value)), str(e.value)
     assert '\n' not in str(e.value)
+
+def test_unlisted(tmp_path):
+    "Photos that annotations don't list are what the user says; a model trained so reads them so again, and no good one is turned round."
+    from defect_nbdev.data.samples import samples
+    root = build(tmp_path/'set', ' '.join(f'images/{i}.jpg' for i in range(4)), a_json=COCO('0.jpg', '1.jpg', found=[(0, 1), (1, 1)]))
+    with pytest.raises(UserError, match='--good unlisted'): samples(root)
+    for how in dict(good='unlisted'), dict(good=['unlisted']), dict(data=dict(classes=dict(good=['unlisted']), learned=dict(good=['good'], anomaly=['dent']))):
+        t = samples(root, **how)
+        assert t.label.tolist() == ['anomaly', 'anomaly', 'good', 'good'] and (t.boxes != '').tolist() == [True, True, False, False]
+    said = []; t = samples(root, skip='unlisted', strict=False, say=said.append)
+    assert len(t) == 2 and any('2 photos that nothing says a label of' in l for l in said)
+    assert samples(root/'a.json', good='unlisted').label.tolist() == t.label.tolist() + ['good']*2
+    (root/'a.json').write_text(json.dumps(COCO('0.jpg', '1.jpg', found=[(0, 1)])))
+    assert samples(root, strict=False).label.tolist() == ['anomaly', 'good']
+    assert samples(root, good='unlisted').label.tolist() == ['anomaly', 'good', 'good', 'good']
+    with pytest.raises(UserError, match="no class 'unlisted'"): samples(build(tmp_path/'plain', 'good/1.jpg bad/2.jpg'), good='unlisted')
+
+def test_boxes_of_good_parts(tmp_path):
+    "A box of a class that the user calls good is no truth."
+    from defect_nbdev.data.samples import samples
+    root = build(tmp_path/'set', 'images/1.png images/2.png', t_csv='image,label,x,y,w,h\n1.png,A,1,2,3,4\n2.png,B,1,2,3,4\n')
+    t = samples(root/'t.csv', good='A')
+    assert t.label.tolist() == ['good', 'anomaly'] and t.boxes.tolist() == ['', '1,2,4,6']
 
 @pytest.mark.skipif(os.sep != '/', reason='Windows makes folders of such names')
 def test_windows_zip(tmp_path):
@@ -225,12 +266,13 @@ def spoilt(data, random):
         else: del b[i:]
     return bytes(b)
 
-@pytest.mark.parametrize('name', ['t.csv', 'c.json', 'i.json', 'v.xml', 'Annotations/1.xml', 'labels/1.txt', 'data.yaml'])
+@pytest.mark.parametrize('name', ['t.csv', 'b.csv', 'images/1.json', 'c.json', 'i.json', 'v.xml', 'Annotations/1.xml', 'labels/1.txt', 'data.yaml'])
 def test_spoilt_files(name, tmp_path):
     "Whatever a file of labels holds, the answer is rows or one sentence."
     import random; random = random.Random(0)
-    whole = {'t.csv': 'image;label;split;mask\nimages/1.jpg;ok;train;\nimages/2.jpg;nok;test;\n', 'c.json': json.dumps(COCO('1.jpg', '2.jpg', found=[(0, 1), (1, 2)])), 'i.json': json.dumps(IAD), 'v.xml': CVAT, 'Annotations/1.xml': VOC, 'labels/1.txt': '0 .5 .5 .1 .1\n0 .1 .1 .2 .2 .3 .3\n', 'data.yaml': 'names: [a, b]\n'}[name]
-    root = build(tmp_path/'set', 'images/1.jpg images/2.jpg toy/OK/S0001/a.jpg toy/NG/BX/S0002/b.jpg', labels__2_txt='0 .5 .5 .1 .1')
+    whole = {'b.csv': 'image;label;xmin;ymin;xmax;ymax\nimages/1.jpg;dent;1;2;3,5;4\nimages/1.jpg;dent;5;5;9;9\nimages/2.jpg;;;;;\n', 'images/1.json': json.dumps(LABELME('1.jpg')), 't.csv': 'image;label;split;mask\nimages/1.jpg;ok;train;\nimages/2.jpg;nok;test;\n', 'c.json': json.dumps(COCO('1.jpg', '2.jpg', found=[(0, 1), (1, 2)])), 'i.json': json.dumps(IAD), 'v.xml': CVAT, 'Annotations/1.xml': VOC, 'labels/1.txt': '0 .5 .5 .1 .1\n0 .1 .1 .2 .2 .3 .3\n', 'data.yaml': 'names: [a, b]\n'}[name]
+    other = dict(images__2_json=LABELME('2.jpg', shapes=[])) if name == 'images/1.json' else dict(labels__2_txt='0 .5 .5 .1 .1')
+    root = build(tmp_path/'set', 'images/1.jpg images/2.jpg toy/OK/S0001/a.jpg toy/NG/BX/S0002/b.jpg', **other)
     (root/name).parent.mkdir(exist_ok=True)
     for _ in range(150):
         (root/name).write_bytes(spoilt(whole, random))

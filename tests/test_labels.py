@@ -182,6 +182,7 @@ def test_windows_list(tmp_path):
     with pytest.raises(UserError, match='line 1: .* written as on Windows'): list(Sources(f'@{tmp_path}/l.txt'))
 
 # The command line
+FEW = '--method', 'vgg16-gap', '--epochs', 1, '--size', 32, '--no-export'
 def washers(washer, folder, **of):
     import shutil
     for name, (src, n) in of.items():
@@ -307,12 +308,11 @@ def test_a_class_that_the_model_does_not_know_is_asked_about(tmp_path):
 
 def test_the_program_remembers_what_good_meant(defect, tmp_path):
     rng, folder = np.random.default_rng(0), tmp_path/'q'
-    for i in range(32):
+    for i in range(20):
         a = np.full((64, 64, 3), 120, np.uint8) + rng.integers(0, 20, (64, 64, 3), dtype=np.uint8)
         if i % 2 == 0: a[20:40, 20:40] = 250
         (folder/str(i % 2)).mkdir(parents=True, exist_ok=True); Image.fromarray(a).save(folder/str(i % 2)/f'{i}.png')
-    few = '--method', 'vgg16-gap', '--epochs', 1, '--size', 64, '--no-export'
-    assert defect('train', folder, '--good', '1', '-o', tmp_path/'run', *few).returncode == 0
+    assert defect('train', folder, '--good', '1', '-o', tmp_path/'run', *FEW).returncode == 0
     data = json.loads((tmp_path/'run/bundle/model.json').read_text())['data']
     assert data['learned'] == dict(good=['1'], anomaly=['0']) and data['classes'] == dict(good=['1'])
     for words in (['test', tmp_path/'run', folder, '--include-seen'], ['compare', tmp_path/'run', tmp_path/'run', folder],

@@ -1,5 +1,5 @@
 "What a person has worked for stays: one writer at a time, files that others can read, and a disk or a memory that ends in a sentence."
-import errno, json, os, shutil, signal, stat, subprocess, sys, time
+import errno, fcntl, json, os, shutil, signal, stat, subprocess, sys, time
 from pathlib import Path
 import numpy as np, pandas as pd, pytest, torch
 from PIL import Image
@@ -11,7 +11,7 @@ from defect_nbdev.core.limits import shortage
 from defect_nbdev.core.lock import locked
 from defect_nbdev.deploy.inspector import Inspector
 
-TRAIN = '--method', 'vgg16-gap', '--epochs', 1, '--size', 64, '--no-export'
+TRAIN = '--method', 'vgg16-gap', '--epochs', 1, '--size', 32, '--no-export'
 ODD = {'ascii': 'a'*248, 'umlaut': 'ü'*124, 'chinese': '缺'*82, 'emoji': '🔩'*62, 'bytes': os.fsdecode(b'\xff'*248), 'line': 'a\nb', 'dollar': 'a$\\frac{b$_^', 'spaces': ' x '}
 
 def files(folder): return [p for p in Path(folder).rglob('*') if not p.is_symlink()]
@@ -63,14 +63,14 @@ def test_each_verb_is_refused_while_another_writes(defect, run, washer, tmp_path
     with locked(tmp_path/'run/bundle/exports/onnx'): refused(defect('export', tmp_path/'run', '--to', 'onnx', '--photos', washer), 'Another run is writing')
     assert sorted(o.name for o in tmp_path.iterdir()) == ['inbox', 'run'] and not hidden(tmp_path)
 
-def test_two_trainings_at_once(washer, tmp_path):
-    exe = Path(sys.executable).parent/'defect'
-    def start(): return subprocess.Popen([exe, 'train', washer, '-o', tmp_path/'new/run', *map(str, TRAIN)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    both = [start(), start()]
-    said = [p.communicate(timeout=300)[1] for p in both]
-    assert sorted(p.returncode for p in both) == [0, 2], said
-    assert 'Another run is writing' in ''.join(said)
-    assert (tmp_path/'new/run/report.html').exists() and not hidden(tmp_path)
+def test_two_trainings_at_once(defect, small, tmp_path):
+    exe, out = Path(sys.executable).parent/'defect', tmp_path/'new/run'
+    other = subprocess.Popen([exe, 'train', small, '-o', out, *map(str, TRAIN)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while other.poll() is None and not (tmp_path/'new/.run.lock').exists(): time.sleep(.01)
+    refused(defect('train', small, '-o', out, *TRAIN), 'Another run is writing')
+    said = other.communicate(timeout=300)[1]
+    assert other.returncode == 0, said
+    assert (out/'report.html').exists() and not hidden(tmp_path)
 
 def test_a_killed_writer_blocks_nobody(defect, washer, tmp_path):
     code = f"import os\nfrom defect_nbdev.core.lock import locked\nwith locked({str(tmp_path/'out')!r}): os.kill(os.getpid(), 9)"
@@ -88,6 +88,38 @@ def test_locks_of_links_and_of_the_place_itself(tmp_path):
     (tmp_path/'text').write_text('old'); (tmp_path/'t').symlink_to('text')
     with new_file(tmp_path/'t') as f: f.write_text('new')
     assert (tmp_path/'t').is_symlink() and (tmp_path/'text').read_text() == 'new'
+
+class Windows:
+    "Stands for the module msvcrt: a lock is refused with PermissionError, and belongs to one open file."
+    LK_NBLCK = 2
+    @staticmethod
+    def locking(h, mode, n):
+        assert mode == 2 and n == 1
+        try: fcntl.flock(h, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as e: raise PermissionError(errno.EACCES, 'Permission denied') from e
+
+def open_names(): return [os.path.realpath(f'/proc/self/fd/{n}') for n in os.listdir('/proc/self/fd')]
+
+@pytest.mark.skipif(not Path('/proc/self/fd').exists(), reason='finds open files in /proc')
+def test_locks_of_windows(tmp_path, monkeypatch):
+    "Without fcntl: a second writer is refused, no open file is removed, and nothing stays."
+    unlink = Path.unlink
+    def of_windows(self, *args, **kw):
+        if os.path.realpath(self) in open_names(): raise PermissionError(errno.EACCES, 'used by another process')
+        return unlink(self, *args, **kw)
+    monkeypatch.setitem(sys.modules, 'fcntl', None)
+    with monkeypatch.context() as m:
+        m.setitem(sys.modules, 'msvcrt', Windows); m.setattr(Path, 'unlink', of_windows)
+        with locked(tmp_path/'new/out'):
+            assert hidden(tmp_path) == ['.out.lock']
+            with pytest.raises(UserError, match='Another run is writing'):
+                with locked(tmp_path/'new/out'): pass
+        assert not list(tmp_path.iterdir())
+        (tmp_path/'.out.lock').touch()                                            # left over by a killed writer
+        with locked(tmp_path/'out'): h = os.open(tmp_path/'.out.lock', os.O_RDWR)  # the next one is already waiting
+        os.close(h)
+        with locked(tmp_path/'out'): pass
+        assert not list(tmp_path.iterdir())
 
 # ---- a place that must not be written
 
@@ -121,7 +153,7 @@ SHORT = dict(python=MemoryError(), numpy=np._core._exceptions._ArrayMemoryError(
              windows=RuntimeError('DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes.'), cuda=torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2.00 GiB.'), fork=OSError(errno.ENOMEM, 'Cannot allocate memory'))
 
 @pytest.mark.parametrize('e', FULL.values(), ids=FULL)
-def test_a_full_disk_in_training(e, defect, washer, tmp_path, monkeypatch):
+def test_a_full_disk_in_training(e, defect, small, tmp_path, monkeypatch):
     import defect_nbdev.models.frozen as frozen
     save, n = frozen.save_file, []
     def full(*args):
@@ -129,7 +161,7 @@ def test_a_full_disk_in_training(e, defect, washer, tmp_path, monkeypatch):
         n.append(1)
         return save(*args)
     monkeypatch.setattr(frozen, 'save_file', full)
-    ask = 'train', washer, '-o', tmp_path/'run', '--cache', tmp_path/'cache', '--cache-gb', 1, *TRAIN
+    ask = 'train', small, '-o', tmp_path/'run', '--cache', tmp_path/'cache', '--cache-gb', 1, *TRAIN
     refused(defect(*ask), 'The disk is full', 'cache', '--cache-gb', 'goes on with them')
     kept = list((tmp_path/'cache').rglob('*.safetensors'))
     assert len(kept) == 8 and not (tmp_path/'run').exists() and not hidden(tmp_path)
@@ -138,13 +170,13 @@ def test_a_full_disk_in_training(e, defect, washer, tmp_path, monkeypatch):
     assert {p.stat().st_mtime_ns for p in kept} <= {p.stat().st_mtime_ns for p in (tmp_path/'cache').rglob('*.safetensors')}      # used again, not made again
 
 @pytest.mark.parametrize('e', SHORT.values(), ids=SHORT)
-def test_too_little_memory_in_training(e, defect, washer, tmp_path, monkeypatch):
+def test_too_little_memory_in_training(e, defect, small, tmp_path, monkeypatch):
     from defect_nbdev.models.frozen import FeatureStore
     def short(*_): raise e
     monkeypatch.setattr(FeatureStore, '_compute', short)
-    said = refused(defect('train', washer, '-o', tmp_path/'run', *TRAIN), 'not enough memory', '--size', '--bs', '--cache FOLDER', '--cache-gb')
-    refused(defect('train', washer, '-o', tmp_path/'run', '--folds', 2, *TRAIN[:-1]), 'not enough memory', '--size', '--bs')
-    r = defect('train', washer, '-o', tmp_path/'run', '--size', 64, '--no-export')
+    said = refused(defect('train', small, '-o', tmp_path/'run', *TRAIN), 'not enough memory', '--size', '--bs', '--cache FOLDER', '--cache-gb')
+    refused(defect('train', small, '-o', tmp_path/'run', '--folds', 2, *TRAIN[:-1]), 'not enough memory', '--size', '--bs')
+    r = defect('train', small, '-o', tmp_path/'run', '--size', 32, '--no-export')
     refused(r, 'not enough memory', '--size')
     assert '--bs' not in r.stderr and not list(tmp_path.iterdir())                   # patch has no such option
 
@@ -154,12 +186,13 @@ def test_words_for_what_has_run_out():
     for e in OSError(errno.EDQUOT, 'Disk quota exceeded'), sqlite3.OperationalError('database or disk is full'), OSError('[Errno 28] Error writing bytes to file. Detail: [errno 28] No space left on device'): assert shortage(e) == 'disk'
     for e in ValueError('shape'), OSError(errno.EACCES, 'Permission denied'), UserError('not enough memory'), KeyError('x'): assert not shortage(e)
 
-def test_a_file_that_grows_too_large(washer, tmp_path):
+def test_a_file_that_grows_too_large(defect, small, tmp_path):
     "A real limit of the kernel, while the model is saved."
     import resource
-    code = f"import sys\nfrom defect_nbdev.cli.program import main\nsys.exit(main({['train', str(washer), '-o', str(tmp_path/'run'), *map(str, TRAIN)]!r}))"
-    def limit(): resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
-    r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, preexec_fn=limit, env=os.environ | dict(PYTHONDONTWRITEBYTECODE='1', MPLCONFIGDIR=str(tmp_path.parent)))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+    try: r = defect('train', small, '-o', tmp_path/'run', *TRAIN)
+    finally: resource.setrlimit(resource.RLIMIT_FSIZE, before)
     refused(r, 'The disk is full', 'make room')
     assert not list(tmp_path.iterdir())
 
@@ -198,9 +231,9 @@ def test_long_and_odd_names(defect, run, washer, tmp_path):
         assert not [p for p in again.iterdir()]
     assert len([p for p in (tmp_path/'shift').glob('*/*')]) == 2*len(ODD)
 
-def test_learning_from_long_names(defect, washer, tmp_path):
-    own = tmp_path/'washer'
-    shutil.copytree(washer, own)
+def test_learning_from_long_names(defect, small, tmp_path):
+    own = tmp_path/'small'
+    shutil.copytree(small, own)
     for i, p in enumerate(sorted((own/'test/scratch').glob('*.png')) + sorted((own/'test/good').glob('*.png'))):
         p.rename(p.with_name(fit_name('缺'*100, after=f'{i:02}.png', most=252)))
     for p in own.glob('ground_truth/**/*.png'): p.unlink()

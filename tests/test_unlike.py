@@ -164,5 +164,5 @@ def test_training_says_that_there_are_too_few_photos_for_a_gate(defect, tmp_path
     for i in range(12):
         f = tmp_path/'few'/('good' if i < 6 else 'bad')/f'{i}.png'; f.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(f)
-    r = defect('train', tmp_path/'few', '-o', tmp_path/'run', '--method', 'vgg16-gap', '--epochs', 1, '--size', 64, '--no-export', '--valid', 0)
+    r = defect('train', tmp_path/'few', '-o', tmp_path/'run', '--method', 'vgg16-gap', '--epochs', 1, '--size', 32, '--no-export', '--valid', 0)
     assert r.returncode == 0 and 'gate: learned from too few good photos' in r.stdout, (r.stdout, r.stderr)

@@ -25,9 +25,11 @@ SILENT = dict(      # Variables that forbid other packages to report their use
 def need(
     module, # Name of the module to import
     extra,  # The extra in settings.ini that installs it
+    what='',# What needs it, such as a file; '': nothing is named
 ):          # The imported module
     "Import `module`, or say which extra installs it."
     for k, v in SILENT.items(): os.environ.setdefault(k, v)
     try: return import_module(module)
     except ImportError as e:
-        raise UserError(f"The package {module} is not installed: run pip install 'defect_nbdev[{extra}]'.") from e
+        missing = f'{what} needs the package {module}, which' if what else f'The package {module}'
+        raise UserError(f"{missing} is not installed: run pip install 'defect_nbdev[{extra}]'.") from e

@@ -8,7 +8,7 @@ __all__ = ['locked', 'alone']
 # %% ../../nbs/core/05_lock.ipynb #2fddcc77
 import inspect
 import os
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import wraps
 from pathlib import Path
 from .errors import UserError
@@ -21,22 +21,28 @@ def _fcntl():
     except ImportError: return None
     return fcntl
 
+def _ask(h):
+    "Ask the kernel for the lock of an open file, without waiting."
+    if fcntl := _fcntl(): return fcntl.flock(h, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    import msvcrt
+    msvcrt.locking(h, msvcrt.LK_NBLCK, 1)
+
+def _lock(h):
+    "Lock an open file; False if somebody else has done so."
+    try: _ask(h)
+    except (BlockingIOError, PermissionError): return False     # Windows says the latter
+    except OSError: pass        # some network disks have no locks
+    return True
+
 def _open(file):
     "A file of another user may be locked too, though not written."
     flags = os.O_CREAT | getattr(os, 'O_NOFOLLOW', 0)
     try: return os.open(file, os.O_RDWR | flags, 0o666)
     except PermissionError: return os.open(file, os.O_RDONLY)
 
-def _lock(h):
-    "Lock an open file; False if somebody else has done so."
-    fcntl = _fcntl()
-    try: fcntl.flock(h, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError: return False
-    except OSError: pass        # some network disks have no locks
-    return True
-
 # %% ../../nbs/core/05_lock.ipynb #1097de2e
 def _has_name(h, file):
+    if _fcntl() is None: return True
     try: return os.path.samestat(os.fstat(h), os.stat(file))
     except FileNotFoundError: return False
 
@@ -57,6 +63,7 @@ def _beside(path): return path.with_name(fit_name(path.name, '.', '.lock'))
 
 def _take_folder(path):
     "The open and locked folder; None if somebody else holds it."
+    if _fcntl() is None: return os.open(os.devnull, os.O_RDONLY)
     h = os.open(path, os.O_RDONLY)
     if _lock(h): return h
     os.close(h)
@@ -77,8 +84,11 @@ def _missing(folder):
 
 def _release(h, file, made):
     "Leave nothing behind: no lock, and no folder that was made for it alone."
-    if file: file.unlink(missing_ok=True)
-    os.close(h)
+    windows = _fcntl() is None
+    if windows: os.close(h)             # it removes no open file; one that the next writer has opened stays for him
+    with suppress(PermissionError) if windows else nullcontext():
+        if file: file.unlink(missing_ok=True)
+    if not windows: os.close(h)
     with suppress(OSError):
         for f in made: f.rmdir()
 
@@ -86,10 +96,7 @@ def _release(h, file, made):
 def locked(
     path, # File or folder that will be written; a link is followed
 ):
-    "Nobody else writes to `path` meanwhile. On Windows, and on disks without locks, a second one isn't noticed."
-    if _fcntl() is None:
-        yield
-        return
+    "Nobody else writes to `path` meanwhile. On disks without locks, a second one isn't noticed."
     to = Path(os.path.realpath(path))
     try:
         made = _missing(to.parent)

@@ -26,6 +26,7 @@ warnings.filterwarnings('ignore', module=r'PIL\.')
 
 # %% ../../nbs/data/01_decode.ipynb #4321878c
 FORMATS = 'PNG', 'JPEG', 'BMP', 'DIB', 'TIFF', 'WEBP', 'GIF', 'PPM'
+_HEIF = {b'heic', b'heix', b'hevc', b'hevx', b'heim', b'heis', b'hevm', b'hevs', b'mif1', b'msf1', b'miaf'}
 _NEWER = {b'avif': 'AVIF', b'avis': 'AVIF'}     # Brands of the container that HEIF and AVIF share
 
 def _brand(src):
@@ -46,8 +47,8 @@ def opened(
     try: return Image.open(src, formats=FORMATS)
     except UnidentifiedImageError:
         brand = _brand(src)
-        if not brand: raise
-    if brand not in _NEWER: need('pillow_heif', 'heif').register_heif_opener()
+        if brand not in _NEWER and brand not in _HEIF: raise
+    if brand not in _NEWER: need('pillow_heif', 'heif', f'{file} is a HEIC photo and').register_heif_opener()
     return Image.open(src, formats=[_NEWER.get(brand, 'HEIF')])
 
 # %% ../../nbs/data/01_decode.ipynb #a46507ae

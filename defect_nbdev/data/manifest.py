@@ -15,7 +15,8 @@ import pandas as pd
 from fastcore.basics import patch
 from ..core.errors import UserError
 from ..core.files import page_of
-from .columns import MAYBE_SPLIT, flag_classes, flag_word, name_columns, plain_name, read_table
+from .columns import (MAYBE_SPLIT, box_columns, flag_classes, flag_word, name_columns,
+                                      plain_name, read_table)
 from .images import is_image
 from .pairs import few_values, mask_folder, masks_among
 
@@ -152,10 +153,11 @@ def one_photo(
     return out
 
 def _refuse(t, file):
-    "Refuse rows without a path, and photos that are named twice."
+    "Refuse rows without a path, and photos that are named twice, unless each row is a box."
     nameless = t.line[t['path as written'] == '']
     if len(nameless):
         raise UserError(f'{file} has {len(nameless)} rows without a path ({_where(nameless)}): fill or remove them.')
+    if 'box' in t: return
     same = pd.Series(one_photo(t.path), t.index)
     for p in same[same.duplicated()][:1]:
         raise UserError(f'{file} names {p} twice ({_where(t.line[same == p])}): keep one line.')
@@ -184,36 +186,46 @@ def _refuse_categories(raw, file):
 # %% ../../nbs/data/07_manifest.ipynb #5d897288
 def manifest_rows(
     file, # CSV or Excel file
-)->tuple: # DataFrame with path, cls, label, defect, mask_path, split, group, boxes and line; what to say, in words
-    "The rows of a table of photos. Labels stay as they are written, in `cls`."
-    raw, encoding = read_table(file)
+)->tuple: # DataFrame with path, cls, label, defect, mask_path, split, group, boxes, line, and box as written; what to say, in words
+    "The rows of a table of photos. Labels stay as they are written, in `cls`; box is there only if there are columns of boxes."
+    raw, encoding, titles = read_table(file)
     ignored = _no_splits(raw)
     raw = raw.drop(columns=ignored)
     columns = name_columns(raw, file)
     _refuse_categories(raw, file)
-    flag = flag_word(raw, columns['label'])
-    cls = flag_classes(raw[columns['label']], flag) if flag else raw[columns['label']]
+    flag, cls = _classes(raw, columns.get('label'))
     t = pd.DataFrame({'line': raw.line, 'label': '', 'cls': cls}, dtype=object)
     for c in ('path', 'defect', 'mask_path', 'split', 'group', 'boxes'): t[c] = raw[columns[c]] if c in columns else ''
+    kind, box, size = box_columns(raw)
+    if kind: t['box'] = [(kind, *row) for row in raw[[*box, *size]].itertuples(index=False, name=None)]
     files = best_files(list(t.path), _starts(file))
     for c in ('path', 'mask_path'):
         t[f'{c} as written'] = t[c]
         t[c] = [files.find(p) for p in t[c]]
     _refuse_all(t, file, files, encoding)
     t['split'] = _split(t.split, t.line, file)
-    return t[ROW_COLUMNS + ['line']], _said(columns, files, encoding, flag, ignored)
+    boxes = f'boxes = columns {", ".join(box)}' if kind else ''
+    said = _said(columns, files, encoding, flag, ignored, titles)
+    return t[ROW_COLUMNS + ['line'] + ['box']*bool(kind)], ', '.join(filter(None, [boxes, said]))
 
 ROW_COLUMNS = ['path', 'cls', 'label', 'defect', 'mask_path', 'split', 'group', 'boxes']
+
+def _classes(raw, column):
+    "What 1 means in a column of 0 and 1, or ''; the classes, empty without a column."
+    if column is None: return '', ''
+    flag = flag_word(raw, column)
+    return flag, flag_classes(raw[column], flag) if flag else raw[column]
 
 def _refuse_all(t, file, files, encoding):
     for c in ('path', 'mask_path'): _gone(t, c, file, files, encoding)
     _refuse(t, file)
     _refuse_masks(t, file)
 
-def _said(columns, files, encoding, flag, ignored):
+def _said(columns, files, encoding, flag, ignored, titles):
     "What was understood that is not plain, as one line or ''."
     renamed = [f'{what} = column {c!r}' for what, c in columns.items() if c.lower() != what]
     odd = [f'1 means {flag}'] if flag else []
     odd += [f'read as {encoding}'] if encoding else []
+    odd += [f'title {titles[0]!r} left out'] if titles else []
     odd += [f'column {c!r} is no split and is not used' for c in ignored]
     return ', '.join(renamed + odd + sorted(k for k, n in files.said.items() if n))

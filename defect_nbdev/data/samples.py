@@ -23,7 +23,7 @@ from .labels import (UNLABELLED, as_learned, contradiction, label_rows, labels_t
 from .known import elpv_rows
 from .manifest import one_photo, side
 from .folders import pool
-from .layouts import find_layout
+from .layouts import UNLISTED, find_layout
 
 # %% ../../nbs/data/10_samples.ipynb #171e819a
 pd.options.mode.string_storage = 'python'
@@ -166,12 +166,26 @@ def elpv_samples(
     return _table(elpv_rows(folder, certain)[0], 'elpv')[COLUMNS]
 
 # %% ../../nbs/data/10_samples.ipynb #1f5a85bb
+def _names(o): return [str(o)] if isinstance(o, (str, Real)) else list(map(str, o or ()))
+
+def _without(name, names): return [n for n in _names(names) if n != name]
+
+def _unlisted(good, skip, data):
+    "What the user, or a model's training, says about photos that no list names: good, skip or ''."
+    given = (data or {}).get('classes')
+    given = given if isinstance(given, dict) and good is None else {}
+    if UNLISTED in _names(good) or UNLISTED in (given.get('good') or ()): return 'good'
+    return 'skip' if UNLISTED in _names(skip) or UNLISTED in (given.get('skip') or ()) else ''
+
 def _found(source, good, skip, data=None, good_only=False):
     "Labelled rows of a source, a `Passed`, and lines about how it was read."
     if isinstance(source, pd.DataFrame):
         t, passed, merged = _by_hand(source, good, skip, data)
         return t, passed, [merged]
-    layout = find_layout(source, good_only)
+    unlisted = _unlisted(good, skip, data)
+    layout = find_layout(source, unlisted, good_only)
+    if layout.unlisted and UNLISTED not in set(layout.rows.cls): good = _without(UNLISTED, good) or None
+    if unlisted == 'skip': skip = _without(UNLISTED, skip)
     rows, merged = one_spelling(layout.rows)
     rows, left = label_rows(rows, source=source, **_how(rows, good, skip, data))
     why = ''
@@ -179,6 +193,7 @@ def _found(source, good, skip, data=None, good_only=False):
     name = layout.name
     if why: name = f'{name.removesuffix(" (the split is kept)")} (all sides are pooled, since {why})'
     if layout.masks: name = f'{name}; {layout.masks}'
+    rows = rows.assign(boxes=rows.boxes.where(rows.label != 'good', ''))       # a box of a good part is no defect
     return _table(rows, source), layout.passed + _left_out(left), [f'layout: {name}', merged]
 
 def _check_arguments(source, group, pixels):
@@ -203,7 +218,7 @@ def _with_range(t, pixels):
 # %% ../../nbs/data/10_samples.ipynb #5e11ad6e
 def samples(
     source,     # Folder, CSV manifest or Excel table, file of COCO or CVAT, the word elpv, or a samples table
-    good=None,  # Name or names of classes that mean good; None: guess where that is certain, else ask
+    good=None,  # Name or names of classes that mean good (unlisted: photos that no list names); None: guess, or ask
     group=None, # Regular expression for the name without ending; group is its first parenthesis or the whole match
     strict=True,# Raise an error unless both labels occur and each mask has the size of its photo?
     skip=(),    # Name or names of classes that are left out; unlabelled: rows without a label

@@ -10,8 +10,7 @@ import math
 from pathlib import Path
 import yaml
 from ..core.errors import UserError
-from .annotations import photo_sizes, annotated_row, annotated_table
-from .manifest import side
+from .annotations import photo_sizes, annotated_row, annotated_table, side_of_folders
 
 # %% ../../nbs/data/08_yolo.ipynb #dd60b6cb
 def _listed(file):
@@ -92,8 +91,7 @@ def _row(photo, file, names, folder):
     found = _boxes(file, names)
     w, h = photo_sizes(photo)[1] if found else (0, 0)
     scaled = [(c, (x0*w, y0*h, x1*w, y1*h)) for c, (x0, y0, x1, y1) in found]
-    sides = [side(p) for p in Path(photo).relative_to(folder).parts[:-1]]
-    return annotated_row(photo, scaled, split=next(filter(None, sides), ''))
+    return annotated_row(photo, scaled, split=side_of_folders(photo, folder))
 
 def yolo_rows(
     folder, # The data set

@@ -33,6 +33,14 @@ def check(
     if out and not json: print(f'\nlook at it:  {out}/check.html')
     return int(len(c['findings']) > 0)
 
+# %% ../../nbs/cli/03_learn.ipynb #known001
+def _known_without_test(out):
+    "What the training part tells where the test part holds no anomaly."
+    from defect_nbdev.deploy.info import load_info
+    from defect_nbdev.metrics.thresholds import decision_text
+    info = load_info(out)
+    return f"\nThe test part holds no anomaly. From the training part:\n{decision_text(info['thresholds'], info['validation']['kind'])}"
+
 # %% ../../nbs/cli/03_learn.ipynb #b1a0524b
 _HOW = {name: m.about for name, m in METHODS.items()}
 
@@ -55,7 +63,7 @@ def train(
     seed:int=0,         # of all that is random
     backbone=None,      # efficientnet-lite0 (patch), vgg16 (the others), resnet18, resnet34, resnet50, or timm:NAME (any convolutional network of timm, downloaded once; extra timm)
     weights='imagenet', # imagenet (added by defect weights add, else shipped), shipped, torchvision (downloads), none, or a .safetensors file
-    class_weights:Arg(shown='G:A')=None, # good:anomaly, or balanced; without it 1:3, for crack-shap 1:1
+    class_weights:Arg(shown='G:A')=None, # good:anomaly, or balanced; without it 1:1 for patch and crack-shap, else 1:3
     cache_gb:gigabytes=None, # keep what the frozen layers compute, up to so many GB; without it 4; 0: nothing
     cache:Arg(shown='FOLDER')=None, # keep it in files, for the next training too; without it in memory
     box_threshold:share=None, # heat from which a pixel belongs to a box; without it found in training (other methods than patch: a share of the map)
@@ -79,6 +87,7 @@ def train(
     defect train photos/ -o runs/mine              folders good/ and bad/ (any names)
     defect train photos/ --good ok ok_night --skip unsure    which classes are good, and which don't count
     defect train mvtec/pill --method vgg16-gap     the reference recipe
+    defect train good_photos/                      no anomaly yet: 10 good parts are enough to begin
     defect train parts.csv --folds 5               columns path, label
     defect train elpv                              solar cells, from the package elpv-dataset"""
     asked = locals()
@@ -95,6 +104,7 @@ def train(
     out = out or f'runs/{name}'
     m = train_run(source, out, test=test, box_thr=box_threshold, feedback=with_feedback, track=track, examples=examples, export=not no_export, **common, **how)
     print(metrics_text(m))
+    if not m['n_anomaly']: print(_known_without_test(out))
     print(f'\nlook at it:  {out}/report.html\nnext:        defect predict {out} NEW_PHOTO_OR_FOLDER')
 
 # %% ../../nbs/cli/03_learn.ipynb #cf9baa9e

@@ -46,7 +46,7 @@ def check_labels(
     good_only=False,# May anomalies be missing?
 )->pd.DataFrame:    # The same table
     "Raise an error unless both labels occur."
-    remedy = dict(good='good parts', anomaly='anomalies')
+    remedy = dict(good='good parts', anomaly='anomalies; only the method patch begins without them')
     for l in LABELS[:1] if good_only else LABELS:
         if not (t.label == l).any():
             raise UserError(f'{source} holds images of one class only ({len(t)} images, no {l}): '

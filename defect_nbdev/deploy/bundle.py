@@ -44,6 +44,11 @@ def _validation(fitted):
     p = _short(apply_temperature(t.p, T))
     return dict(kind=fitted.judged, label=t.label.tolist(), defect=t.defect.tolist(), p=p, peak=peak), T
 
+def _few(fitted, temperature):
+    "From where a part goes to REVIEW because anomalies are few, calibrated; None: they are not."
+    if fitted.review_at >= .5: return None
+    return float(apply_temperature(fitted.review_at, temperature))
+
 def _scores(v):
     "Truth bool `[n]` and probabilities float `[n]` of held-out parts."
     return np.array([l == 'anomaly' for l in v['label']], bool), np.array(v['p'], float)
@@ -80,7 +85,7 @@ def model_info(
         pixels=str(pixels) if pixels else None,
         explainer=fitted.explainer, explain=fitted.explain_kw,
         heat_scale=list(scale) if scale else None, box_rule=dict(fitted.box_rule),
-        temperature=temperature, validation=v, thresholds=decide(*_scores(v)),
+        temperature=temperature, validation=v, thresholds=decide(*_scores(v), few=_few(fitted, temperature)),
         recipe=fitted.recipe, stopped=fitted.stopped, epochs=fitted.epochs,
         history=fitted.history.astype(float).round(6).to_dict('list'),
         data=_data(fitted.table), versions=_versions(), metrics={})

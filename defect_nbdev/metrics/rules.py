@@ -48,7 +48,8 @@ def cuts(
 ):     # Three arrays [m]: ascending thresholds, escapes (anomalies below), overkills (good parts at or above)
     "All thresholds that differ, with counts of the errors that each makes."
     y, z = np.asarray(y, bool), clipped_logit(p)
-    scores = np.r_[clipped_logit(0.) - 1, np.unique(z), clipped_logit(1.) + 1]
+    low = clipped_logit(0.) - 1
+    scores = np.r_[low, np.unique(z), z.max(initial=low) + .02]     # the last cut lies just above all scores
     mid = (scores[1:] + scores[:-1])/2
     escapes = np.searchsorted(np.sort(z[y]), mid)
     overkills = (~y).sum() - np.searchsorted(np.sort(z[~y]), mid)

@@ -54,6 +54,7 @@ def _pct(v): return f'{100*v:.3g} %'
 
 def _rule_name(asked):
     if 'fail_at' in asked: return 'chosen by hand'
+    if 'few' in asked: return 'set by good parts, because anomalies are few'
     if 'cost' in asked: return 'least cost, an escape costs {:g} and an overkill {:g}'.format(*asked['cost'])
     if 'f1' in asked: return 'largest F1'
     shares = []
@@ -82,6 +83,13 @@ def _share_promise(share, bound, confidence, wrong, n, what, does):
     return (f'{n} {what} are too few to promise {_pct(share)} ({parts_needed(share, confidence)} are needed): '
             f'{wrong} of them {does}, {promised}')
 
+def _few_promise(d):
+    "What good parts alone can promise."
+    n, bound = d['n_good'], _pct(d['overkill_bound'])
+    known = f"{d['n_anomaly']} anomalies are too few to tell" if d['n_anomaly'] else 'nobody knows, for no anomaly has been seen'
+    return [f"At most {bound} of good parts fail, with {_pct(d['confidence'])} confidence ({d['fp']} of {n} seen).",
+            f'How many anomalies pass, {known}: label more of them, those in REVIEW first.']
+
 def _promise(d):
     "Sentences: what is promised for parts to come, and what couldn't be."
     asked, confidence, out = d['asked'], d['confidence'], []
@@ -91,6 +99,7 @@ def _promise(d):
     if 'max_overkill' in asked:
         seen = d['fp'], d['n_good'], 'good parts', 'fail'
         out.append(_share_promise(asked['max_overkill'], d['overkill_bound'], confidence, *seen))
+    if 'few' in asked: out += _few_promise(d)
     by_errors = 'max_review' in asked and not out        # a band alone lies where it saves the most errors
     if 'cost' in asked or 'f1' in asked or by_errors:
         out.append('Chosen to suit these very parts: on parts to come expect somewhat more errors.')
@@ -112,6 +121,7 @@ def decide(
     max_overkill=None,  # Largest share of good parts that may fail, in 0..1; None: no limit
     cost=None,          # (cost of an escape, cost of an overkill), above 0: choose the least mean cost
     f1=False,           # Choose the largest F1?
+    few=None,           # Few anomalies or none: probability from which a person looks; a part fails from 0.5
     fail_at=None,       # By hand: probability in 0..1 from which a part fails
     review_at=None,     # By hand, with fail_at: probability from which it no longer passes; None: the same
     max_review=None,    # Largest share of parts for REVIEW, in 0..1; None: only the band that both shares leave
@@ -122,14 +132,15 @@ def decide(
     y, p = np.asarray(y, bool), np.asarray(p, float)
     shares = dict(max_escape=max_escape, max_overkill=max_overkill, max_review=max_review, prevalence=prevalence)
     by_share = max_escape is not None or max_overkill is not None
-    rules = by_share + (cost is not None) + bool(f1) + (fail_at is not None)
+    rules = by_share + (cost is not None) + bool(f1) + (few is not None) + (fail_at is not None)
     _need_sense(shares, cost, confidence)
     _need_one_rule(rules, fail_at, max_review)
-    if fail_at is not None: low, high = by_hand(fail_at, review_at)
+    if few is not None: low, high = few, .5
+    elif fail_at is not None: low, high = by_hand(fail_at, review_at)
     elif not rules and max_review is None: low, high = .5, .5
     else: low, high = by_rule(y, p, max_escape, max_overkill, cost, f1, max_review, prevalence, confidence)
     asked = dict(max_escape=max_escape, max_overkill=max_overkill, cost=list(cost) if cost else None,
-                 f1=bool(f1) or None, fail_at=fail_at, review_at=review_at, max_review=max_review, prevalence=prevalence)
+                 f1=bool(f1) or None, few=few, fail_at=fail_at, review_at=review_at, max_review=max_review, prevalence=prevalence)
     return _decision(y, p, low, high, asked, confidence)
 
 # %% ../../nbs/metrics/06_thresholds.ipynb #a514b969

@@ -73,6 +73,7 @@ class DefectLearner(Learner):
     explain_kw = {}                        # of the explainer: for SHAP max_evals and masker
     box_rule = dict(thr=.8, min_area=4)    # 0.8 of each heatmap's own range, as the reference draws them
     judged = 'of the validation part'
+    review_at = .5                         # no part goes to REVIEW
     def fit(self, *args, **kwargs):
         "As fastai's."
         if self.store is None or self.turns is None: return super().fit(*args, **kwargs)

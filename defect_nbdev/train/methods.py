@@ -26,6 +26,7 @@ class Fitted(Protocol):
     history: object        # Losses, DataFrame of numbers
     epochs: int            # Passes over the training part
     stopped: str           # Why training ended
+    review_at: float       # Probability from which a part goes to REVIEW; .5: no part does
     store: object          # Frozen features of photos, to share with another training
 
     def heat_scale(self):

@@ -65,7 +65,7 @@ class PatchLearner:
         return np.array([float(torch.sigmoid(z)) for z in logits])
 
 # %% ../../nbs/train/07_patch.ipynb #dea14021
-FEWEST = 10      # Good parts that can be learned from without any anomaly
+FEWEST = 8       # Good parts that can be learned from without any anomaly; with two for the test that makes ten
 
 def _folds(t, most, seed):
     "Fold number of each row, and how many folds: as many as leave good parts in each."
@@ -73,7 +73,7 @@ def _folds(t, most, seed):
     n_good, n_bad = [len(set(g[t.label == label])) for label in ('good', 'anomaly')]
     if n_good < (2 if n_bad >= 2 else FEWEST):
         raise UserError(f'{n_good} good and {n_bad} anomalous parts (copies and group mates count once) are too few: '
-                        f'learning takes {FEWEST} good ones, or two of each.')
+                        f'learning takes {FEWEST} good ones beside the test part, or two of each.')
     for k in range(min(most, n_good), 1, -1):
         fold, y = np.zeros(len(t), int), (t.label == 'anomaly').values
         split = StratifiedGroupKFold(k, shuffle=True, random_state=seed).split(y, y, g)

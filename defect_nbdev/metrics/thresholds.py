@@ -85,10 +85,10 @@ def _share_promise(share, bound, confidence, wrong, n, what, does):
 
 def _few_promise(d):
     "What good parts alone can promise."
-    n, bound = d['n_good'], _pct(d['overkill_bound'])
-    known = f"{d['n_anomaly']} anomalies are too few to tell" if d['n_anomaly'] else 'nobody knows, for no anomaly has been seen'
-    return [f"At most {bound} of good parts fail, with {_pct(d['confidence'])} confidence ({d['fp']} of {n} seen).",
-            f'How many anomalies pass, {known}: label more of them, those in REVIEW first.']
+    bound, sure, k = _pct(d['overkill_bound']), _pct(d['confidence']), d['n_anomaly']
+    seen = f'{k} anomalies are too few to tell how many pass' if k > 1 else 'Nobody can tell yet how many anomalies pass'
+    return [f"At most {bound} of good parts fail, with {sure} confidence ({d['fp']} of {d['n_good']} seen).",
+            f'{seen}: label more, parts in REVIEW first.']
 
 def _promise(d):
     "Sentences: what is promised for parts to come, and what couldn't be."

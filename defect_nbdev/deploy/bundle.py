@@ -18,7 +18,7 @@ from ..core.files import new_file, new_folder, sha256, to_json
 from ..data.images import Pixels
 from ..models.weights import SHA256, SHIPPED
 from ..models.timm_backbone import TIMM
-from ..models.novelty import fit_gate
+from ..models.fit_gate import fit_gate
 from ..explain.box_rule import PLAIN, box_threshold
 from ..metrics.calibration import apply_temperature, fit_temperature
 from ..metrics.thresholds import decide

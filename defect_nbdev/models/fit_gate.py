@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MOST', 'folds_of', 'gate_of', 'fit_gate']
 
-# %% ../../nbs/models/17_fit_gate.ipynb #d1763980
+# %% ../../nbs/models/17_fit_gate.ipynb #1603a8dc
 from functools import partial
 import numpy as np
 from ..data.images import Pixels, read_image
@@ -14,7 +14,7 @@ from .photo_features import MEASURES, features_of
 from .strangeness import PARTS, fit_space, heaviness, tail, scores_of
 from .novelty import LEAST, RATE, Gate, steps_of
 
-# %% ../../nbs/models/17_fit_gate.ipynb #8dda7a2b
+# %% ../../nbs/models/17_fit_gate.ipynb #cbc6c1d6
 MOST = 2000      # Photos that a gate is learned from, at most
 _FOLDS = 10
 
@@ -25,7 +25,7 @@ def _picked(t):
     keep = np.linspace(0, len(t) - 1, MOST).round().astype(int)
     return t.sort_values(['label', 'path']).iloc[keep].reset_index(drop=True)
 
-# %% ../../nbs/models/17_fit_gate.ipynb #f00a7e1b
+# %% ../../nbs/models/17_fit_gate.ipynb #c7eb8f08
 def _held_out_scores(x, fold):
     "Scores of all photos, each by a subspace learned from the other folds."
     out = np.zeros((len(x), len(PARTS) + len(MEASURES)))
@@ -44,7 +44,7 @@ def _tails(scores):
     tails[:, 1] = np.maximum(tails[:, 1], least)
     return tails
 
-# %% ../../nbs/models/17_fit_gate.ipynb #12a8daa9
+# %% ../../nbs/models/17_fit_gate.ipynb #42bc40ac
 def folds_of(
     t, # Samples table
 ):     # int [n]
@@ -54,7 +54,7 @@ def folds_of(
     k = min(_FOLDS if len(t) < 400 else 5, g.max() + 1)
     return (np.random.default_rng(0).permutation(g.max() + 1) % k)[g]
 
-# %% ../../nbs/models/17_fit_gate.ipynb #b915082d
+# %% ../../nbs/models/17_fit_gate.ipynb #9b7cbccb
 def gate_of(
     x,         # Features [n, FEATURES] of the training photos
     sizes,     # int [n, 2]: (height, width) of each, px
@@ -76,7 +76,7 @@ def gate_of(
         good=sorted(_numbers(steps[good])), anomaly=sorted(_numbers(steps[~good])))
     return Gate(settings, s['space'])
 
-# %% ../../nbs/models/17_fit_gate.ipynb #ae9ee4c3
+# %% ../../nbs/models/17_fit_gate.ipynb #4f2ee13d
 def fit_gate(
     t,               # Samples table with its split; the test part isn't looked at
     size,            # Of the network's input, px: side of the square, or (height, width)

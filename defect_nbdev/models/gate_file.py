@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['GATE', 'read_gate']
 
-# %% ../../nbs/models/18_gate_file.ipynb #9eaddffc
+# %% ../../nbs/models/18_gate_file.ipynb #556c7638
 import hashlib
 import io
 import numpy as np
@@ -16,7 +16,7 @@ from .photo_features import MEASURES
 from .strangeness import PARTS
 from .novelty import Gate, measures_of
 
-# %% ../../nbs/models/18_gate_file.ipynb #1bd7b623
+# %% ../../nbs/models/18_gate_file.ipynb #543954d7
 GATE = 'gate.npy'
 _MOST_BYTES = 4*10**6      # An array of a gate has a tenth of that
 
@@ -37,7 +37,7 @@ def _array(b):
     if not isinstance(a, np.ndarray) or a.dtype != np.float32 or a.ndim != 2: return None
     return a if np.isfinite(a).all() else None
 
-# %% ../../nbs/models/18_gate_file.ipynb #6b1a43f1
+# %% ../../nbs/models/18_gate_file.ipynb #d7e56b54
 def _agrees(s):
     "Do the lists of model.json have the lengths that this version needs?"
     names = measures_of(s)
@@ -47,7 +47,7 @@ def _agrees(s):
     positive = all(b > 0 and c > 0 for _, b, c in s['known']) and all(min(t[1:]) > 0 for t in s['tails'])
     return ordered and positive and lengths == [len(VIEWS)]*2 + [len(names)]*2 + [len(PARTS) + len(names)]*2
 
-# %% ../../nbs/models/18_gate_file.ipynb #5d5eecfd
+# %% ../../nbs/models/18_gate_file.ipynb #9760ab66
 def read_gate(
     folder,    # Path of a bundle's folder
     settings,  # The entry `gate` of model.json

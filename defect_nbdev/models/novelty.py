@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['RATE', 'ANOMALY_RATE', 'LEAST', 'steps_of', 'measures_of', 'column_of', 'Gate']
 
-# %% ../../nbs/models/16_novelty.ipynb #41b7bf0e
+# %% ../../nbs/models/16_novelty.ipynb #e9345ff8
 import numpy as np
 from fastcore.basics import patch
 from ..core.errors import UserError
@@ -13,13 +13,13 @@ from .photo_views import SEEN, SMALL
 from .photo_features import MEASURES, photo_features
 from .strangeness import PARTS, conformal_p, scores_of
 
-# %% ../../nbs/models/16_novelty.ipynb #e79450c4
+# %% ../../nbs/models/16_novelty.ipynb #1284ac47
 RATE = 1/200     # Of normal photos, so many may be called unlike
 ANOMALY_RATE = .05 # Of anomalies like those that were learned, so many may be called unlike
 _BEYOND = 1.5    # So many times as far as the strangest anomaly in one test, and no anomaly explains it
 LEAST = 6        # Good photos that a gate needs
 
-# %% ../../nbs/models/16_novelty.ipynb #fbc066c2
+# %% ../../nbs/models/16_novelty.ipynb #6e975205
 def _limit(good, rate):
     "Steps from which the conformal p-value is below a rate."
     low, high = good[0], good[-1] + 1
@@ -30,7 +30,7 @@ def _limit(good, rate):
         else: high = middle
     return high
 
-# %% ../../nbs/models/16_novelty.ipynb #d5803d55
+# %% ../../nbs/models/16_novelty.ipynb #9a90cc0e
 def steps_of(
     scores, # float [n, tests]
     start,  # Of the tail of each test
@@ -41,7 +41,7 @@ def steps_of(
     s = (scores - start)/step
     return np.where(s > 0, np.log1p(heavy*s.clip(0))/heavy, s)
 
-# %% ../../nbs/models/16_novelty.ipynb #ce8751d1
+# %% ../../nbs/models/16_novelty.ipynb #f83d51d6
 _NAMES = list(MEASURES)
 
 def measures_of(
@@ -56,7 +56,7 @@ def column_of(
     "Its place among the features of a photo."
     return SEEN + _NAMES.index(name)
 
-# %% ../../nbs/models/16_novelty.ipynb #ff93f6ed
+# %% ../../nbs/models/16_novelty.ipynb #763578fb
 class Gate:
     "Tells photos that are unlike the training photos."
     def __init__(self,
@@ -78,7 +78,7 @@ class Gate:
         self.limit = _limit(self.good, self.rate)
         self._most = np.maximum(self.limit, _BEYOND*np.array(settings['anomaly_most']))
 
-# %% ../../nbs/models/16_novelty.ipynb #73ec7d70
+# %% ../../nbs/models/16_novelty.ipynb #f46ca865
 @patch
 def steps(self:Gate,
     x, # Features [n, FEATURES]
@@ -90,7 +90,7 @@ def steps(self:Gate,
 def __repr__(self:Gate):
     return f"Gate({self.settings['photos']} photos, 1 in {1/self.rate:.0f} normal photos may be called unlike)"
 
-# %% ../../nbs/models/16_novelty.ipynb #c8d148ac
+# %% ../../nbs/models/16_novelty.ipynb #838f34ea
 def _one_in(p):
     "A small probability in words."
     if p < 1e-6: return 'less than 1 in 1,000,000'
@@ -117,17 +117,19 @@ def _view_text(settings, name, p):
     what = dict(picture='the picture as a whole resembles', edges='its edges as a whole resemble', texture='its texture resembles')[name]
     return f"{what} none of {settings['photos']} ({_one_in(p)})"
 
-# %% ../../nbs/models/16_novelty.ipynb #f22929ff
+# %% ../../nbs/models/16_novelty.ipynb #2116323a
 _SIZES = 'height', 'width', 'aspect'
 _LIGHT = 'brightness', 'dark', 'bright', 'contrast', 'saturation', 'red', 'blue'
+_VAGUE = 'slant', 'flat', 'full_flat'      # They change with almost everything
 
 @patch
 def _first(self:Gate, steps, least):
-    "Measures beyond a limit: size, light, and then the farthest."
+    "Measures beyond a limit: size, light, then the farthest, and the vague ones last."
     far = dict(zip(self.tests, steps))
-    beyond = [k for k in self.measures if far[k] >= least]
-    plain = [k for k in beyond if k in _SIZES + _LIGHT]
-    return plain + sorted(set(beyond) - set(plain), key=lambda k: (-far[k], column_of(k)))
+    def order(k):
+        if k in _SIZES + _LIGHT: return 0, 0
+        return (2 if k in _VAGUE else 1), -far[k]
+    return sorted([k for k in self.measures if far[k] >= least], key=order)
 
 @patch
 def _reason(self:Gate, x, steps, size, p):
@@ -141,7 +143,7 @@ def _reason(self:Gate, x, steps, size, p):
     if views and len(said) < 2: said.append(_view_text(self.settings, views[0], p))
     return 'unlike the training photos: ' + ', '.join(said)
 
-# %% ../../nbs/models/16_novelty.ipynb #9f2493d5
+# %% ../../nbs/models/16_novelty.ipynb #0d9fcd57
 @patch
 def _is_defect(self:Gate, steps):
     "Is a photo like the learned anomalies?"

@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['SPOTS', 'SPOT', 'FULL', 'MEASURES', 'FEATURES', 'full_measures', 'photo_measures', 'photo_features', 'features_of']
 
-# %% ../../nbs/models/14_photo_features.ipynb #5df0dfe1
+# %% ../../nbs/models/14_photo_features.ipynb #984387e6
 import math
 import numpy as np
 from PIL import Image
 from ..data.images import read_image, squish
 from .photo_views import SEEN, SMALL, fine_steps, grain, grey_levels, log_of, mean_size, small_views
 
-# %% ../../nbs/models/14_photo_features.ipynb #77804548
+# %% ../../nbs/models/14_photo_features.ipynb #003e38c1
 SPOTS, SPOT = 3, 66     # Spots in a row, and side of a spot, px: four blocks of 16 and a border
 _TINY = 20              # Fewer rows or columns are repeated, because lines need neighbours, px
 
@@ -33,7 +33,7 @@ def _spots(im):
     places = [(x, y) for y in _starts(im.height) for x in _starts(im.width)]
     return np.stack([grey_levels(im.crop((x, y, x + w, y + h)).convert('L')) for x, y in places])
 
-# %% ../../nbs/models/14_photo_features.ipynb #4011c620
+# %% ../../nbs/models/14_photo_features.ipynb #bd92bc32
 _SPECK = 24      # Levels between a speck and its neighbours, at least
 _ODD = 4         # So many times the usual step between neighbours is odd
 _BLOCK = 16      # Side of a block that noise is measured in, px
@@ -55,7 +55,7 @@ def _noise(noise):
     each = blocks.sum(4, dtype=np.int32).sum(2).ravel()/(a*b*255)
     return each.mean(), np.sort(each)[len(each)//10]
 
-# %% ../../nbs/models/14_photo_features.ipynb #49a757c4
+# %% ../../nbs/models/14_photo_features.ipynb #246de60f
 def _grain_of(y):
     "Sharpness, noise, even areas and specks of spots [n, h, w]."
     across, _, bend = fine_steps(y)
@@ -65,7 +65,7 @@ def _grain_of(y):
         full_fine=log_of(mean_size(bend), 4e-3), full_noise=log_of(noise, 4e-3), full_quiet=log_of(quiet, 4e-3),
         full_flat=flat, full_specks=log_of(_specks(y, 255*mean_size(across)), 1e-3))
 
-# %% ../../nbs/models/14_photo_features.ipynb #c164b305
+# %% ../../nbs/models/14_photo_features.ipynb #d84cacc7
 _COLUMNS = 32    # In which each row is looked at, and as many rows in which each column is
 _PERIODS = 2, 3, 4, 5, 6, 8      # Of a comb, in rows
 
@@ -100,7 +100,7 @@ def _lines_of(im):
         full_rows=row, full_columns=column, full_all_rows=rows, full_all_columns=columns,
         full_comb=comb, full_upright_comb=upright, full_blocks=(blocks + beside)/2)
 
-# %% ../../nbs/models/14_photo_features.ipynb #22123abd
+# %% ../../nbs/models/14_photo_features.ipynb #0abf5057
 FULL = dict(           # As SMALL, of the photo's own pixels
     full_fine=(.1, 'blurrier at full size', 'sharper at full size'),
     full_noise=(.1, 'blurrier at full size', 'noisier at full size'),
@@ -117,7 +117,7 @@ FULL = dict(           # As SMALL, of the photo's own pixels
 MEASURES = SMALL | FULL
 FEATURES = SEEN + len(MEASURES)    # Numbers of a photo: picture, edges and texture first
 
-# %% ../../nbs/models/14_photo_features.ipynb #78c4236b
+# %% ../../nbs/models/14_photo_features.ipynb #268136e4
 def full_measures(
     im, # PIL image, RGB, as it was read
 )->dict: # The keys of FULL, float
@@ -141,7 +141,7 @@ def photo_features(
     seen, measures = small_views(small, im.size[::-1])
     return np.concatenate([seen, list(measures.values()), list(full_measures(im).values())])
 
-# %% ../../nbs/models/14_photo_features.ipynb #3bea5b5c
+# %% ../../nbs/models/14_photo_features.ipynb #8a0b9861
 def features_of(
     paths, # Of photos
     size,  # Of the network's input, px: side of the square, or (height, width)

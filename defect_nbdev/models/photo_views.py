@@ -6,12 +6,12 @@
 __all__ = ['GRID', 'CELLS', 'WAYS', 'SIDE', 'TEXTURE', 'SMALL', 'VIEWS', 'SEEN', 'grey_levels', 'fine_steps', 'mean_size',
            'log_of', 'grain', 'small_views']
 
-# %% ../../nbs/models/13_photo_views.ipynb #e1a82ba5
+# %% ../../nbs/models/13_photo_views.ipynb #7551dcb8
 import math
 import numpy as np
 from PIL import Image
 
-# %% ../../nbs/models/13_photo_views.ipynb #8aaa7c36
+# %% ../../nbs/models/13_photo_views.ipynb #128ca44f
 GRID = 16        # Side of the thumbnail, px
 _LUMA = np.array([.299, .587, .114], np.float32)
 
@@ -21,7 +21,7 @@ def _picture(im):
     y = a @ _LUMA
     return np.concatenate([y.ravel(), (a[..., 0] - y).ravel(), (a[..., 2] - y).ravel()])
 
-# %% ../../nbs/models/13_photo_views.ipynb #46ffea04
+# %% ../../nbs/models/13_photo_views.ipynb #ac31cbc3
 CELLS, WAYS, SIDE = 8, 8, 96     # Cells in a row, directions, and side of the picture they are counted on, px
 
 def _gradient(y):
@@ -40,7 +40,7 @@ def _steepness(y, ways):
 
 def _of_side(grey, side, how): return np.asarray(grey.resize((side, side), how), np.float32)/255
 
-# %% ../../nbs/models/13_photo_views.ipynb #f400e813
+# %% ../../nbs/models/13_photo_views.ipynb #708ec6d4
 _CELL = np.arange(SIDE)*CELLS//SIDE
 _PLACE = (_CELL[:, None]*CELLS + _CELL)*WAYS
 
@@ -50,7 +50,7 @@ def _edges(grey):
     sums = np.bincount((_PLACE + way).ravel(), size.ravel(), CELLS*CELLS*WAYS)
     return np.sqrt(sums/(SIDE/CELLS)**2).astype(np.float32), float(size.mean())
 
-# %% ../../nbs/models/13_photo_views.ipynb #148aaec9
+# %% ../../nbs/models/13_photo_views.ipynb #2dc65f5f
 def grey_levels(
     im, # PIL image of mode L
 ):      # int16 [h, w]
@@ -74,7 +74,7 @@ def mean_size(
     rows = np.abs(steps).sum(-1, dtype=np.int32)
     return float(rows.sum(dtype=np.int64))/steps.size/255
 
-# %% ../../nbs/models/13_photo_views.ipynb #2cdb08fe
+# %% ../../nbs/models/13_photo_views.ipynb #3f3af24d
 _FINEST, _SIZES_N = .002, 9      # Steps below the finest, and then each up to twice the size before
 TEXTURE = 16 + 5*_SIZES_N + 16   # Numbers of a texture
 
@@ -101,7 +101,7 @@ def _texture_view(grey, fine):
     coarse = _coarse_sizes(size), _coarse_sizes(np.hypot(*_gradient(tiny)))
     return np.sqrt(np.concatenate([levels, *coarse, *map(_fine_sizes, fine), ways]))
 
-# %% ../../nbs/models/13_photo_views.ipynb #32847479
+# %% ../../nbs/models/13_photo_views.ipynb #f8a422d1
 SMALL = dict(          # Name: (smallest spread, what a lower value means, what a higher value means)
     height=(.03, 'lower', 'higher'), width=(.03, 'narrower', 'wider'), aspect=(.02, 'wider', 'taller'),
     brightness=(.02, 'darker', 'brighter'), dark=(.02, 'with fewer black pixels', 'with more black pixels'),
@@ -114,7 +114,7 @@ SMALL = dict(          # Name: (smallest spread, what a lower value means, what 
     slant=(.1, 'with more edges across', 'with more upright edges'),
     flat=(.03, 'with fewer even areas', 'with more even areas'))
 
-# %% ../../nbs/models/13_photo_views.ipynb #8b67199d
+# %% ../../nbs/models/13_photo_views.ipynb #7b695f0e
 def log_of(
     v,     # A number from 0
     least, # Values far below it count as 0
@@ -144,7 +144,7 @@ def _texture(y, fine_steps, coarse):
         rows=_sharpest(y.sum(1, dtype=np.int32)/w), columns=_sharpest(y.sum(0, dtype=np.int32)/h),
         slant=math.log((right + 2e-3)/(down + 2e-3)), flat=np.count_nonzero(bend <= 1)/bend.size)
 
-# %% ../../nbs/models/13_photo_views.ipynb #7f75abff
+# %% ../../nbs/models/13_photo_views.ipynb #a7380349
 def _light(im):
     "Brightness and colour; a smaller photo has the same."
     small = im.resize((SIDE, SIDE), Image.BOX)
@@ -155,7 +155,7 @@ def _light(im):
         brightness=y.mean(), dark=np.count_nonzero(y < .04)/y.size, bright=np.count_nonzero(y > .96)/y.size, contrast=y.std(),
         saturation=(most - least).mean(), red=(red - y).mean(), blue=(blue - y).mean())
 
-# %% ../../nbs/models/13_photo_views.ipynb #cd66090b
+# %% ../../nbs/models/13_photo_views.ipynb #dd0da4e2
 _ENDS = np.cumsum([0, 3*GRID**2, CELLS**2*WAYS, TEXTURE])
 VIEWS = [slice(int(a), int(b)) for a, b in zip(_ENDS, _ENDS[1:])]   # Where picture, edges and texture lie
 SEEN = VIEWS[-1].stop              # Numbers of all three

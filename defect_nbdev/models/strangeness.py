@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['COMPONENTS', 'PARTS', 'SHAPE', 'fit_space', 'scores_of', 'tail', 'heaviness', 'conformal_p']
 
-# %% ../../nbs/models/15_strangeness.ipynb #f1157d4c
+# %% ../../nbs/models/15_strangeness.ipynb #17d07ada
 import numpy as np
 from .photo_views import SEEN, VIEWS
 from .photo_features import MEASURES
 
-# %% ../../nbs/models/15_strangeness.ipynb #63da1d7c
+# %% ../../nbs/models/15_strangeness.ipynb #5501aece
 COMPONENTS = 24      # At most; a third of the photos if that is less
 
 def _fit_view(x):
@@ -39,7 +39,7 @@ def _view_scores(space, variance, rest, x):
     mixture = (z**2/(variance + rest)).mean(1)
     return np.sqrt(np.stack([left/rest, mixture], 1))
 
-# %% ../../nbs/models/15_strangeness.ipynb #89ca35b2
+# %% ../../nbs/models/15_strangeness.ipynb #d41841da
 _SPREAD = np.array([m[0] for m in MEASURES.values()])
 
 def _fit_measures(x):
@@ -53,7 +53,7 @@ def _measure_scores(known, x):
     d = x - middle
     return np.where(d < 0, -d/below, d/above)
 
-# %% ../../nbs/models/15_strangeness.ipynb #e2d75a47
+# %% ../../nbs/models/15_strangeness.ipynb #f34f1dc6
 def _side_by_side(spaces):
     "One matrix; views with fewer components end in rows of zeros."
     rows = max(map(len, spaces))
@@ -79,7 +79,7 @@ def scores_of(
 
 PARTS = 'picture', 'picture', 'edges', 'edges', 'texture', 'texture'    # Tests of the views; the measures follow
 
-# %% ../../nbs/models/15_strangeness.ipynb #cabe33d2
+# %% ../../nbs/models/15_strangeness.ipynb #60dab1a4
 SHAPE = .2       # Of the Pareto tail; 0 would be exponential
 _TAIL = .2       # Share of the scores that it is fitted to
 

@@ -125,7 +125,7 @@ def log_of(
 def grain(
     across, # int16 [..., h, w]: steps across
 ):          # int16 [..., h - 2, w - 1]
-    "Answer of Immerkær's mask, which is 16 times as large as a lone pixel's quarter of noise."
+    "Answer of Immerkær's mask: four times a lone pixel, and nothing for a ramp or an edge along an axis."
     bend = across[..., 1:] - across[..., :-1]
     return bend[..., 2:, :] - 2*bend[..., 1:-1, :] + bend[..., :-2, :]
 

@@ -116,8 +116,8 @@ FINE = 'grainy noise_25 salt_and_pepper every_4th_row jpeg_5 dead_row dead_colum
 
 @pytest.fixture(scope='module')
 def large(tmp_path_factory):
-    "Drawn washers of 800 px."
-    return synth_folder(tmp_path_factory.mktemp('large')/'washer', 44, 12, size=800, seed=2)
+    "Drawn washers of 512 px."
+    return synth_folder(tmp_path_factory.mktemp('large')/'washer', 44, 8, size=512, seed=2)
 
 @pytest.fixture(scope='module')
 def large_run(defect, large, tmp_path_factory):
@@ -131,7 +131,7 @@ def large_run(defect, large, tmp_path_factory):
     return out, kept
 
 def test_a_small_input_does_not_hide_what_a_large_photo_shows(defect, large_run, tmp_path):
-    "Noise, specks, lines and blocks vanish when 800 px become 128; the gate sees them at full size."
+    "Noise, specks, lines and blocks vanish when 512 px become 128; the gate sees them at full size."
     run, kept = large_run
     first = read_image(min(kept.iterdir()))
     for k in FINE: WRONG[k](first, np.random.default_rng(0)).save(tmp_path/f'{k}.png')
@@ -159,7 +159,7 @@ def test_gate_of_a_version_that_saw_the_squished_photo_only(large_run, tmp_path)
     (tmp_path/'old'/INFO).write_text(json.dumps(info))
     old, new = [Inspector(b, device='cpu') for b in (tmp_path/'old', run)]
     photo = read_image(min(kept.iterdir()))
-    assert old.predict(photo).unlike == '' and 'darker than all' in old.predict(np.zeros((800, 800, 3), np.uint8)).unlike
+    assert old.predict(photo).unlike == '' and 'darker than all' in old.predict(np.zeros((512, 512, 3), np.uint8)).unlike
     faint = WRONG['faint_comb'](photo, None)
     assert old.predict(faint).unlike == '' and 'at full size' in new.predict(faint).unlike
 

@@ -135,6 +135,30 @@ def _(d):
     a[:, :70] = (200, 150, 120)
     one(d, a)
 
+@frame('salt and pepper: the sensor or its cable is broken')
+def _(d):
+    a, where = np.array(part()), np.random.default_rng(0).random((128, 128))
+    a[where < .01], a[where > .99] = 0, 255
+    one(d, a)
+
+@frame('every fourth row is black')
+def _(d):
+    a = np.array(part())
+    a[::4] = 0
+    one(d, a)
+
+@frame('one dead row of the sensor')
+def _(d):
+    a = np.array(part())
+    a[30] = 255
+    one(d, a)
+
+@frame('saved as JPEG of quality 5')
+def _(d):
+    save(part(), d/'small.jpg', quality=5)
+    one(d, np.array(Image.open(d/'small.jpg')))
+    (d/'small.jpg').unlink()
+
 @frame('photographed from much closer')
 def _(d): one(d, part(512).crop((200, 0, 328, 128)))
 

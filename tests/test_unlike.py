@@ -9,7 +9,8 @@ from defect_nbdev.data.images import read_image
 from defect_nbdev.data.synth import synth_folder
 from defect_nbdev.deploy.info import INFO, bundle_of
 from defect_nbdev.deploy.inspector import Inspector, NO_GATE
-from defect_nbdev.models.novelty import GATE
+from defect_nbdev.models.gate_file import GATE
+from defect_nbdev.models.photo_views import SMALL
 from defect_nbdev.study.unlike import WRONG
 from defect_nbdev.report.sections import report_page
 
@@ -111,6 +112,57 @@ def test_checkpoints_and_thresholds_keep_the_gate(run, tmp_path):
     set_thresholds(tmp_path/'run', fail_at=.9)
     assert Inspector(tmp_path/'run', device='cpu').predict(np.zeros((128, 128, 3), np.uint8)).label == 'REVIEW'
 
+FINE = 'grainy noise_25 salt_and_pepper every_4th_row jpeg_5 dead_row dead_column interlaced faint_comb'.split()
+
+@pytest.fixture(scope='module')
+def large(tmp_path_factory):
+    "Drawn washers of 512 px."
+    return synth_folder(tmp_path_factory.mktemp('large')/'washer', 44, 8, size=512, seed=2)
+
+@pytest.fixture(scope='module')
+def large_run(defect, large, tmp_path_factory):
+    "A run that learned from all but four of them, squished to 128 px."
+    four = sorted((large/'train/good').iterdir())[:4]
+    kept = tmp_path_factory.mktemp('kept')
+    for f in four: shutil.move(f, kept/f.name)
+    out = tmp_path_factory.mktemp('runs')/'large'
+    r = defect('train', large, '-o', out, '--method', 'vgg16-gap', '--epochs', 1, '--size', 128, '--no-export')
+    assert r.returncode == 0, r.stderr
+    return out, kept
+
+def test_a_small_input_does_not_hide_what_a_large_photo_shows(defect, large_run, tmp_path):
+    "Noise, specks, lines and blocks vanish when 512 px become 128; the gate sees them at full size."
+    run, kept = large_run
+    first = read_image(min(kept.iterdir()))
+    for k in FINE: WRONG[k](first, np.random.default_rng(0)).save(tmp_path/f'{k}.png')
+    r = defect('predict', run, tmp_path)
+    lines = r.stdout.splitlines()
+    assert len(lines) == len(FINE) and all(l.startswith('REVIEW') and 'unlike the training photos' in l for l in lines), r.stdout
+    said = {k: next(l for l in lines if f'{k}.png' in l) for k in FINE}
+    assert 'more specks at full size' in said['salt_and_pepper'], said
+    assert all('at full size' in said[k] for k in ('dead_row', 'dead_column', 'interlaced', 'faint_comb')), said
+
+def test_a_large_photo_is_like_the_others(large_run):
+    run, kept = large_run
+    vs = Inspector(run, device='cpu').predict(sorted(map(str, kept.iterdir())), progress=False)
+    assert not any(v.unlike for v in vs), [v.unlike for v in vs]
+
+def test_gate_of_a_version_that_saw_the_squished_photo_only(large_run, tmp_path):
+    "Its lists are shorter and name no measures: it's read, and judges as it always did."
+    run, kept = large_run
+    shutil.copytree(bundle_of(run), tmp_path/'old')
+    info = json.loads((tmp_path/'old'/INFO).read_text())
+    gate, n = info['gate'], len(SMALL)
+    assert gate.pop('measures')[:n] == list(SMALL)
+    for k in 'known', 'ranges': gate[k] = gate[k][:n]
+    for k in 'tails', 'anomaly_most': gate[k] = gate[k][:n + 6]
+    (tmp_path/'old'/INFO).write_text(json.dumps(info))
+    old, new = [Inspector(b, device='cpu') for b in (tmp_path/'old', run)]
+    photo = read_image(min(kept.iterdir()))
+    assert old.predict(photo).unlike == '' and 'darker than all' in old.predict(np.zeros((512, 512, 3), np.uint8)).unlike
+    faint = WRONG['faint_comb'](photo, None)
+    assert old.predict(faint).unlike == '' and 'at full size' in new.predict(faint).unlike
+
 def test_bundle_of_an_older_version(defect, run, frames, tmp_path):
     shutil.copytree(bundle_of(run), tmp_path/'old')
     info = json.loads((tmp_path/'old'/INFO).read_text())
@@ -150,8 +202,8 @@ def test_damaged_file(defect, run, frames, tmp_path, kind, hashed):
     assert defect('predict', tmp_path/'b', frames/'black.png', '--no-gate').returncode == 0
 
 @pytest.mark.parametrize('change', [
-    dict(rate='x'), dict(rate=-1), dict(rate=float('nan')), dict(good=[]), dict(good=['a']*5), dict(good=[3., 2., 1.]), dict(known=[[0., 0., 0.]]*18), dict(tails=[[0., -1.]]*22),
-    dict(variance=[[1.], [1., 2.]]), dict(sizes=[[1, 2]]), dict(photos=True), dict(sha256='x'), dict(extra=1), dict(rest=[0, 1])], ids=str)
+    dict(rate='x'), dict(rate=-1), dict(rate=float('nan')), dict(good=[]), dict(good=['a']*5), dict(good=[3., 2., 1.]), dict(known=[[0., 0., 0.]]*30), dict(tails=[[0., -1.]]*36),
+    dict(variance=[[1.], [1., 2.]]), dict(sizes=[[1, 2]]), dict(photos=True), dict(sha256='x'), dict(measures=['height']*30), dict(measures=['no such measure']), dict(measures=[]), dict(extra=1), dict(rest=[0, 1])], ids=str)
 def test_hostile_settings(defect, run, frames, tmp_path, change):
     shutil.copytree(bundle_of(run), tmp_path/'b')
     info = json.loads((tmp_path/'b'/INFO).read_text())

@@ -18,7 +18,8 @@ from ..core.files import new_file, new_folder, sha256, to_json
 from ..data.images import Pixels
 from ..models.weights import SHA256, SHIPPED
 from ..models.timm_backbone import TIMM
-from ..models.novelty import fit_gate
+from ..models.fit_gate import fit_gate
+from ..models.gate_file import write_gate
 from ..explain.box_rule import PLAIN, box_threshold
 from ..metrics.calibration import apply_temperature, fit_temperature
 from ..metrics.thresholds import decide
@@ -113,7 +114,7 @@ def write_bundle(
     w = _kept(net, info['frozen'])
     with new_folder(path, INFO, force) as f:
         save_file(w, f/MODEL)
-        kept = gate.write(f) if gate else None
+        kept = write_gate(gate, f) if gate else None
         text = to_json(info | dict(weights_sha256=sha256(f/MODEL), gate=kept))
         if what := problem(json.loads(text)):
             raise UserError(f'The model cannot be kept, because it could not be read again ({what}): train with other settings.')

@@ -24,7 +24,9 @@ from ..core.place import is_url
 from ..core.progress import progress_bar
 from ..data.images import TAKEN, is_image, read_image, squish, to_array
 from ..data.sources import Sources, no_photos
-from ..models.novelty import RATE, fit_gate, read_gate
+from ..models.novelty import RATE
+from ..models.fit_gate import fit_gate
+from ..models.gate_file import read_gate
 from ..metrics.thresholds import by_hand
 from ..explain.scale import SLOW
 from .info import bundle_of, load_info, pixels_of
@@ -149,7 +151,7 @@ def _outside(im):
 
 def _gated(im, small, gate):
     "What the gate says: p_like, unlike, defect."
-    p, why, defect = gate.judge(small, im.size[::-1]) if gate else (float('nan'), '', False)
+    p, why, defect = gate.judge(im, small) if gate else (float('nan'), '', False)
     out = _outside(im)
     return (p, f'unlike the training photos: {out}', False) if out else (p, why, defect)
 

@@ -56,7 +56,7 @@ _SIZES = _list(_int(1, 10**6), 2, 2)
 _GATE = _obj(
     ['rate', 'photos', 'sizes', 'ranges', 'known', 'variance', 'rest', 'tails', 'good', 'anomaly', 'anomaly_most',
      'sha256'], False,
-    rate=_num(1e-9, 1), photos=_int(1, 10**9), sizes=_list(_SIZES, 2, 2), ranges=_list(_PAIR, 0, 1000),
+    rate=_num(1e-9, 1), photos=_int(1, 10**9), sizes=_list(_SIZES, 2, 2), measures=_list(_TEXT, 1, 1000), ranges=_list(_PAIR, 0, 1000),
     known=_list(_list(_NUMBER, 3, 3), 0, 1000), variance=_list(_list(_num(0, 1e9), 1, 1000), 1, 10),
     rest=_list(_num(1e-9, 1e9), 1, 10), tails=_list(_list(_NUMBER, 3, 3), 0, 1000),
     good=_list(_NUMBER, 3, 10**5), anomaly=_list(_NUMBER, 0, 10**5), anomaly_most=_list(_NUMBER, 0, 1000), sha256=_SHA)

@@ -19,7 +19,7 @@ from ..data.samples import samples
 from ..data.check import quick_check, quick_lines
 from ..data.split import split
 from ..data.feedback import read_feedback, split_with_feedback, store_of, with_feedback
-from ..models.novelty import fit_gate
+from ..models.fit_gate import fit_gate
 from ..explain.scale import SLOW
 from ..train.track import track_result, tracking
 from ..train.methods import load, method_of

@@ -12,7 +12,9 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from scipy.stats import binomtest
 from ..data.images import read_image, squish
 from ..data.split import kfold
-from ..models.novelty import RATE, features_of, folds_of, gate_of, photo_features
+from ..models.photo_features import features_of, photo_features
+from ..models.novelty import RATE
+from ..models.fit_gate import folds_of, gate_of
 
 # %% ../../nbs/study/07_unlike.ipynb #66a514d2
 def _array(im): return np.asarray(im, np.float32)
@@ -115,6 +117,41 @@ def _torn(im, rng):
     out.paste((0, 0, 0), (0, im.height//2, im.width, im.height))
     return out
 
+# %% ../../nbs/study/07_unlike.ipynb #25fa39cc
+def _peppered(im, rng):
+    "One pixel in a hundred is black, and one is white."
+    a, where = np.array(im), rng.random((im.height, im.width))
+    a[where < .01], a[where > .99] = 0, 255
+    return Image.fromarray(a)
+
+def _black_rows(k):
+    "Every k-th row is black."
+    def black(im, rng):
+        a = np.array(im)
+        a[::k] = 0
+        return Image.fromarray(a)
+    return black
+
+def _faint_comb(im, rng):
+    "Every second row is a little brighter: two amplifiers that differ."
+    a = _array(im).copy()
+    a[::2] += 6
+    return _image(a)
+
+def _interlaced(im, rng):
+    "The part moved on by 4 px between the odd and the even rows."
+    a = np.array(im)
+    a[1::2] = np.roll(a[1::2], 4, 1)
+    return Image.fromarray(a)
+
+def _dead_row(im, rng):
+    "A row that shows nothing but black or white."
+    a = np.array(im)
+    a[rng.integers(2, len(a) - 2)] = rng.choice([0, 255])
+    return Image.fromarray(a)
+
+def _dead_column(im, rng): return _dead_row(im.transpose(Image.Transpose.TRANSPOSE), rng).transpose(Image.Transpose.TRANSPOSE)
+
 # %% ../../nbs/study/07_unlike.ipynb #a0937c4e
 WRONG = dict(      # Name: function (photo, random generator) -> wrong frame
     black=_flat(0), white=_flat(255), grey=_flat(128), dark_noise=_dark_noise, noise=_noise, empty=_empty,
@@ -123,7 +160,9 @@ WRONG = dict(      # Name: function (photo, random generator) -> wrong frame
     no_colour=_grey, swapped_channels=_swapped, negative=lambda im, rng: ImageOps.invert(im), jpeg_5=_jpeg,
     another_part=_another_part, two_parts=_two_parts, mirrored=_mirrored, upside_down=_upside_down, turned_by_90=_turned,
     shifted=_shifted, nearer=_nearer, farther=_farther, other_size=_resized(.5, .5), other_shape=_resized(1, .75),
-    half_covered=_half_covered, hand=_hand, stripes=_stripes, torn=_torn)
+    half_covered=_half_covered, hand=_hand, stripes=_stripes, torn=_torn,
+    noise_25=_noisy(25), salt_and_pepper=_peppered, every_4th_row=_black_rows(4), faint_comb=_faint_comb, interlaced=_interlaced,
+    dead_row=_dead_row, dead_column=_dead_column)
 
 # %% ../../nbs/study/07_unlike.ipynb #efd55c4e
 def _rate(hits):
@@ -145,7 +184,7 @@ def _frames_of(paths, kind, size, read, seed):
         im = read(p)
         wrong = WRONG[kind](im, rng)
         same = wrong.size == im.size and np.array_equal(np.asarray(wrong), np.asarray(im))
-        if not same: out.append(photo_features(squish(wrong, size), wrong.size[::-1]))
+        if not same: out.append(photo_features(wrong, squish(wrong, size)))
     return out
 
 def gate_study(

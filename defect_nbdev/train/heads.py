@@ -178,12 +178,11 @@ def head_logits(
 
 # %% ../../nbs/train/06_heads.ipynb #8b613af4
 GOOD_STEP = 7      # Every seventh patch of good photos is enough to find their highest scores
-REAL = 16          # So many real anomalies are drawn as often as all synthetic ones; fewer of them less often
+REAL = 8           # So many real anomalies are drawn as often as all synthetic ones
 
 def _chances(n_real, n_made):
     "How often each anomaly is drawn: real ones first, then synthetic ones; float `[n_real + n_made]`, sum 1."
-    a = min(1., n_real/REAL)
-    share = a/(1 + a)
+    share = n_real/(n_real + REAL)
     return np.r_[np.full(n_real, share/max(n_real, 1)), np.full(n_made, (1 - share)/n_made)]
 
 # %% ../../nbs/train/06_heads.ipynb #cb0d1ab0
@@ -194,25 +193,24 @@ def fit_head(
     real,      # Rows of v to learn from: anomalies, perhaps none
     made,      # Rows of v to learn from: synthetic defects
     on_made,   # bool [len(made), p]: patches of the synthetic defects
+    far,       # [n, p]: distance of each patch to good ones, the first guess
     steps=400, # Of the optimiser, in the last round; half as many in the first
     seed=0,    # Of all that is random
     log=None,  # A list that gets (round, step, mean loss of the last 20 steps)
 ):
-    "Learn from synthetic defects, guess the real ones, learn from both."
-    log = [] if log is None else log
-    fresh = {k: w.clone() for k, w in head.state_dict().items()}
-    bad, on_defect = np.r_[real, made], on_made
-    if len(real):
-        log += _means(0, _train_head(head, v, good, made, on_made, _chances(0, len(made)), steps//2, seed))
-        on_real = guess_defects(head_logits(head, v[torch.from_numpy(real)]), _some_good(head, v, good))
-        on_defect = torch.cat([on_real, on_made])
+    "Learn from a guess and from synthetic defects, guess again, learn again."
+    fresh, bad = {k: w.clone() for k, w in head.state_dict().items()}, np.r_[real, made]
+    rows_real, rows_good = torch.from_numpy(real), torch.from_numpy(good)
+    on_real, on_good = far[rows_real].float(), far[rows_good, ::GOOD_STEP].float()
+    for r, n in enumerate((steps//2, steps) if len(real) else (steps,)):
+        guessed = guess_defects(on_real, on_good.flatten()) if len(real) else on_made[:0]
         head.load_state_dict(fresh)
-    log += _means(1, _train_head(head, v, good, bad, on_defect, _chances(len(real), len(made)), steps, seed))
+        losses = _train_head(head, v, good, bad, torch.cat([guessed, on_made]), _chances(len(real), len(made)), n, seed)
+        if log is not None: log += _means(r, losses)
+        if n < steps:
+            on_real = head_logits(head, v[rows_real])
+            on_good = head_logits(head, v[rows_good, ::GOOD_STEP])
     return head
-
-def _some_good(head, v, good):
-    "Scores of some patches of each good photo."
-    return head_logits(head, v[torch.from_numpy(good), ::GOOD_STEP]).flatten()
 
 def _means(r, losses, n=20):
     "Round, step and mean of each n losses."

@@ -21,7 +21,7 @@ from ..models.tiles import tiled_size
 from ..models.patch_maps import patch_heat, verdict_features
 from ..models.patch import PatchNet, patch_net
 from ..models.frozen import cache_text
-from ..explain.implants import draw_implants, implant_count
+from ..explain.implants import defect_density, draw_implants, implant_count
 from ..explain.outline import OUTLINED, fit_outline, leave_outline, outlined_heat
 from ..explain.box_rule import PLAIN, box_peaks, box_settings, box_threshold, keeps_boxes
 from .track import track_history
@@ -100,7 +100,7 @@ def _distances(net, z, fold):
     return torch.cat([net.distances(z[i:i+1].float(), int(k)) for i, k in enumerate(fold)])
 
 # %% ../../nbs/train/07_patch.ipynb #7d3ecb57
-def _fit_heads(net, v, bad, fold, made, steps, seed, bar):
+def _fit_heads(net, v, far, bad, fold, made, steps, seed, bar):
     "Train each head without its fold; logits `[n, p]` of each photo by the head not trained on it, and the losses."
     n, rows = len(bad), np.arange(len(bad))            # real photos; synthetic ones follow them
     all_fold, on_defect = np.r_[fold, made.fold], made.on_defect
@@ -108,7 +108,7 @@ def _fit_heads(net, v, bad, fold, made, steps, seed, bar):
     for k, head in enumerate(progress_bar(net.heads, leave=False) if bar else net.heads):
         seen, use, log = fold != k, np.flatnonzero(made.fold != k), []
         good, real, on_made = rows[seen & ~bad], rows[seen & bad], on_defect[torch.from_numpy(use)]
-        fit_head(head, v, good, real, n + use, on_made, steps, seed + k, log)
+        fit_head(head, v, good, real, n + use, on_made, far, steps, seed + k, log)
         history += [(k, *l) for l in log]
         own = torch.from_numpy(all_fold == k)
         out[own] = head_logits(head, v[own])
@@ -139,11 +139,12 @@ def _learn(net, store, rows, size, steps, seed, bar):
     bad, fold = (rows.label == 'anomaly').values, rows.fold.values
     z, whole = _whitened(net, store, rows)
     d = net.fit_memory(z, ~bad, fold, seed)
-    as_taken = rows[~bad & (rows.turn == 0)]
-    made = draw_implants(net, as_taken, size, implant_count(size, steps), seed=seed, raw=store.raw)
+    as_taken = (rows.turn == 0).values
+    where = defect_density(d[torch.from_numpy(np.flatnonzero(bad & as_taken)), 0])
+    made = draw_implants(net, rows[~bad & as_taken], size, implant_count(size, steps), seed=seed, where=where, raw=store.raw)
     d = torch.cat([d, _distances(net, made.z, made.fold)])
     v = torch.cat([torch.cat([z, made.z]), d.half()], 1).flatten(2).movedim(1, -1).contiguous()
-    logits, history = _fit_heads(net, v, bad, fold, made, steps, seed, bar)
+    logits, history = _fit_heads(net, v, d[:, 0].flatten(1), bad, fold, made, steps, seed, bar)
     if whole is not None: whole = np.concatenate([whole, made.whole])
     y, real = np.r_[bad, np.ones(len(made), bool)], np.arange(len(v)) < len(rows)
     score = fit_whole(net, whole, y, np.r_[fold, made.fold], real)

@@ -82,7 +82,7 @@ def why(
     references, # A References
 ):              # A Why; None: there is nothing to compare with
     "Find the good part to compare with."
-    if v.error or not len(references): return None
+    if v.error or not len(references) or v.raw is None or not np.ptp(v.raw): return None      # SHAP leaves out what passes
     im = v.image
     m = find_match(im, hot_place(v), references.thumbs, references.works)
     return Why(v, im, references.photos[m.i], references.names[m.i], len(references), m)

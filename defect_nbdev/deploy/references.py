@@ -36,7 +36,7 @@ def choose_references(
 
 # %% ../../nbs/deploy/03_references.ipynb #1dc6c9d2
 FOLDER = 'good_parts'
-SIDE, QUALITY = 512, 88      # Longest side, px; of JPEG
+SIDE, QUALITY = 512, 80      # Longest side, px; of JPEG
 
 def small_photo(
     path,        # Of a photo

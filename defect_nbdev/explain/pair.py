@@ -39,8 +39,8 @@ def _hot_region(v, window, size):
 
 def _outlined(im, region):
     "A picture with a line around a region."
-    im = im.copy()
-    for width, color in ((7, 'black'), (5, COLORS['box'])):
+    im, thin = im.copy(), max(im.size) < 200
+    for width, color in ((5 if thin else 7, 'black'), (3 if thin else 5, COLORS['box'])):
         line = ImageChops.subtract(region.filter(ImageFilter.MaxFilter(width)), region)
         im.paste(color, (0, 0), line)
     return im

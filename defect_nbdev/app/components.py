@@ -200,14 +200,14 @@ def _join(gr, page, c):
         return t, gr.Dropdown(choices, value=k if there else None), n
     quick = dict(show_progress='hidden', trigger_mode='always_last', concurrency_limit=None, api_visibility='private')
     slow = dict(concurrency_limit=1, concurrency_id='network', api_visibility='private')
+    def drawn(*a): return *page.show(*a), why_html(page, *a[:4])
     def redraw(event):
-        drawn = event.then(page.show, of('vs', 'at', 'fail', 'review', 'opacity'), of('both', 'verdict'), **quick)
-        drawn.then(lambda *a: why_html(page, *a), of('vs', 'at', 'fail', 'review'), c['why'], **quick)
-        return drawn
+        return event.then(drawn, of('vs', 'at', 'fail', 'review', 'opacity'), of('both', 'verdict', 'why'), **quick)
     def relist(event):
         return event.then(rows, of('vs', 'at', 'fail', 'review', 'wanted'), of('table', 'pick', 'count'), **quick)
     for event in _arrivals(gr, page, c, slow): relist(redraw(event))
-    for o in of('fail', 'review', 'opacity'): redraw(o.change(lambda: None, **quick))
+    for o in of('fail', 'review'): redraw(o.change(lambda: None, **quick))
+    c['opacity'].change(page.show, of('vs', 'at', 'fail', 'review', 'opacity'), of('both', 'verdict'), **quick)
     for o in of('fail', 'review', 'wanted'): relist(o.change(lambda: None, **quick))
     for event in _steps(gr, c, quick | dict(trigger_mode='multiple')): relist(redraw(event))
     _keeping(gr, page, c, of)

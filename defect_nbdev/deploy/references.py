@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from ..core.errors import UserError
-from ..data.images import Pixels, read_image
+from ..data.images import _UNREADABLE, Pixels, read_image
 from ..explain.similar import THUMB, picture, spread
 
 # %% ../../nbs/deploy/03_references.ipynb #4a249b9f
@@ -87,7 +87,7 @@ def _decoded(b):
         with Image.open(io.BytesIO(b), formats=['JPEG']) as im:
             if max(im.size) > SIDE: return None
             return im.convert('RGB')
-    except (OSError, ValueError, SyntaxError): return None
+    except _UNREADABLE: return None
 
 def _read(file, sha):
     if file.is_symlink() or not file.is_file(): raise UserError(f'{file} is missing: the bundle is not complete, {_AGAIN}.')

@@ -16,7 +16,7 @@ from fastcore.basics import patch
 from PIL import Image
 from ..core.errors import UserError
 from ..data.images import Pixels
-from ..explain.pair import hot_place, pair_picture, shows_all
+from ..explain.pair import hot_place, pair_picture
 from ..explain.similar import TURNS, Match, find_match
 from .info import bundle_of
 from .references import References, choose_references, read_references, small_photo
@@ -91,10 +91,8 @@ def why(
 def text(self:Why):
     "What the picture shows, in words."
     how = f' ({TURNS[self.match.turn]})' if self.match.turn else ''
-    both = f'Left this part, right {self.name}{how}, the most similar of {self.among} good parts'
-    if shows_all(self.verdict): return f'{both}.'
-    here = 'the hottest box' if len(self.verdict.boxes) else 'the hottest place'
-    return f'{both}; below {here} of this part, and the same place of the good one.'
+    return (f'Left this part, right {self.name}{how}, the most similar of {self.among} good parts; '
+            'below the hottest place of this part, and the same place of the good one.')
 
 @patch
 def jpeg(self:Why,

@@ -8,7 +8,7 @@ __all__ = ['UserError', 'Pixels', 'read_image', 'samples', 'kfold', 'split', 'ad
            'find_boxes', 'find_mask', 'mask_boxes', 'scale_heat', 'show_boxes', 'show_heat', 'show_part',
            'image_metrics', 'metrics_text', 'decide', 'decision_text', 'defect_learner', 'fit_learner', 'fit_patches',
            'embeddings', 'fit_metric', 'metric_learner', 'cross_validate', 'load_bundle', 'save_bundle',
-           'set_thresholds', 'Inspector', 'Verdict', 'inspect_run', 'confusion_figure', 'contact_sheet',
+           'set_thresholds', 'Inspector', 'Verdict', 'show_why', 'inspect_run', 'confusion_figure', 'contact_sheet',
            'escape_overkill_figure', 'reliability_figure', 'embedding_figure', 'embedding_html', 'neighbours',
            'silhouettes', 'tsne', 'report_run', 'test_run', 'train_run', 'demo_sample', 'explore']
 
@@ -35,6 +35,7 @@ from .train.folds import cross_validate
 from .deploy.bundle import load_bundle, save_bundle, set_thresholds
 from .deploy.verdict import Verdict
 from .deploy.inspector import Inspector
+from .deploy.why import show_why
 from .batch.job import inspect_run
 from .report.figures import confusion_figure, contact_sheet, escape_overkill_figure, reliability_figure
 from .report.embedding import embedding_figure, embedding_html, neighbours, silhouettes, tsne
@@ -53,7 +54,7 @@ _all_ = [
     'show_boxes', 'show_heat', 'show_part',
     'image_metrics', 'metrics_text', 'decide', 'decision_text',
     'defect_learner', 'fit_learner', 'fit_patches', 'embeddings', 'fit_metric', 'metric_learner', 'cross_validate',
-    'load_bundle', 'save_bundle', 'set_thresholds', 'Inspector', 'Verdict',
+    'load_bundle', 'save_bundle', 'set_thresholds', 'Inspector', 'Verdict', 'show_why',
     'inspect_run',
     'confusion_figure', 'contact_sheet', 'escape_overkill_figure', 'reliability_figure',
     'embedding_figure', 'embedding_html', 'neighbours', 'silhouettes', 'tsne',

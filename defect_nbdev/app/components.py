@@ -12,6 +12,7 @@ from html import escape
 from ..core.errors import UserError, need
 from ..explain.scale import SLOW
 from .rejudge import COLUMNS
+from .why import why_html
 
 # %% ../../nbs/app/04_components.ipynb #c303b482
 CSS = """
@@ -26,7 +27,7 @@ footer { display: none !important }
 .gradio-container .main, .gradio-container .contain { max-width: 100%; min-width: 0 }
 #table { overflow-x: auto }
 #back, #next { margin-top: 1.7rem }
-#message .html-container:empty { display: none }
+#message .html-container:empty, #why .html-container:empty { display: none }
 button:focus-visible, input:focus-visible, [tabindex]:focus-visible {
   outline: 3px solid #56B4E9 !important; outline-offset: 2px }
 """
@@ -117,7 +118,7 @@ def _results(gr):
     verdict = gr.HTML(elem_id='verdict')
     both = gr.ImageSlider(label='Photo | heat and boxes', type='pil', format='png', slider_position=10,
                           elem_id='both', interactive=False, max_height=560, buttons=['download', 'fullscreen'])
-    return dict(pick=pick, back=back, next=next_, verdict=verdict, both=both)
+    return dict(pick=pick, back=back, next=next_, verdict=verdict, both=both, why=gr.HTML(elem_id='why'))
 
 # %% ../../nbs/app/04_components.ipynb #fb1a9652
 VERDICTS = ['PASS', 'REVIEW', 'FAIL', 'ERROR']
@@ -199,12 +200,14 @@ def _join(gr, page, c):
         return t, gr.Dropdown(choices, value=k if there else None), n
     quick = dict(show_progress='hidden', trigger_mode='always_last', concurrency_limit=None, api_visibility='private')
     slow = dict(concurrency_limit=1, concurrency_id='network', api_visibility='private')
+    def drawn(*a): return *page.show(*a), why_html(page, *a[:4])
     def redraw(event):
-        return event.then(page.show, of('vs', 'at', 'fail', 'review', 'opacity'), of('both', 'verdict'), **quick)
+        return event.then(drawn, of('vs', 'at', 'fail', 'review', 'opacity'), of('both', 'verdict', 'why'), **quick)
     def relist(event):
         return event.then(rows, of('vs', 'at', 'fail', 'review', 'wanted'), of('table', 'pick', 'count'), **quick)
     for event in _arrivals(gr, page, c, slow): relist(redraw(event))
-    for o in of('fail', 'review', 'opacity'): redraw(o.change(lambda: None, **quick))
+    for o in of('fail', 'review'): redraw(o.change(lambda: None, **quick))
+    c['opacity'].change(page.show, of('vs', 'at', 'fail', 'review', 'opacity'), of('both', 'verdict'), **quick)
     for o in of('fail', 'review', 'wanted'): relist(o.change(lambda: None, **quick))
     for event in _steps(gr, c, quick | dict(trigger_mode='multiple')): relist(redraw(event))
     _keeping(gr, page, c, of)

@@ -56,6 +56,7 @@ def train(
     folds:count=None,   # only cross-validate, with this many folds: mean and spread, no model
     with_feedback:Arg(many='?', if_bare=True, shown='STORE')=None, # learn from corrections too; without a name those beside the photos
     examples:range(13)=4, # test photos that travel with the model, to try it on; 0: none
+    no_references:bool=False, # no good training photos travel with the model, to compare parts with (--examples 0 leaves out the test photos)
     no_export:bool=False, # do not export the model to ONNX at the end (needs the extra export; inspection is faster with it)
     track:('tensorboard', 'wandb')=None, # losses and figures for TensorBoard or W&B too, in files beside the run (W&B offline; needs the package)
     size:side=None,     # input, one number or HEIGHTxWIDTH; without it patch keeps the shape of the photos with a short side of 384, vgg16-gap takes 224, adacos 512, crack-shap 150
@@ -93,6 +94,7 @@ def train(
     asked = locals()
     how = _settings(asked)
     from defect_nbdev.metrics.verdicts import metrics_text
+    from defect_nbdev.deploy.references import MOST
     from defect_nbdev.runs.train import folds_run, folds_text, train_run
     name = Path(source).resolve().stem
     common = dict(force=force, samples_kw=dict(good=good, skip=skip, group=group, pixels=range), method=method, seed=seed)
@@ -102,7 +104,7 @@ def train(
         print(f'\neach image: {out}/folds.csv')
         return
     out = out or f'runs/{name}'
-    m = train_run(source, out, test=test, box_thr=box_threshold, feedback=with_feedback, track=track, examples=examples, export=not no_export, **common, **how)
+    m = train_run(source, out, test=test, box_thr=box_threshold, feedback=with_feedback, track=track, examples=examples, export=not no_export, references=0 if no_references else MOST, **common, **how)
     print(metrics_text(m))
     if not m['n_anomaly']: print(_known_without_test(out))
     print(f'\nlook at it:  {out}/report.html\nnext:        defect predict {out} NEW_PHOTO_OR_FOLDER')

@@ -25,7 +25,8 @@ from ..metrics.calibration import apply_temperature, fit_temperature
 from ..metrics.thresholds import decide
 from ..train.methods import net_builder
 from .schema import problem
-from .info import INFO, MODEL, SCHEMA, bundle_of, check_weights, load_info
+from .info import INFO, MODEL, SCHEMA, bundle_of, check_weights, load_info, pixels_of
+from .references import MOST, choose_references, write_references
 
 # %% ../../nbs/deploy/04_bundle.ipynb #4d4535ff
 def fingerprint(
@@ -109,13 +110,15 @@ def write_bundle(
     info,       # As from model_info
     force=True, # Replace an older bundle?
     gate=None,  # A Gate; None: the bundle has none
+    good_parts=(), # Paths of good photos that travel along, from `choose_references`
 )->Path:        # Of the bundle
     "Write a bundle; an older one is replaced only by a complete new one."
     w = _kept(net, info['frozen'])
     with new_folder(path, INFO, force) as f:
         save_file(w, f/MODEL)
         kept = write_gate(gate, f) if gate else None
-        text = to_json(info | dict(weights_sha256=sha256(f/MODEL), gate=kept))
+        photos = write_references(f, good_parts, pixels_of(info))
+        text = to_json(info | dict(weights_sha256=sha256(f/MODEL), gate=kept, references=photos))
         if what := problem(json.loads(text)):
             raise UserError(f'The model cannot be kept, because it could not be read again ({what}): train with other settings.')
         (f/INFO).write_text(text)
@@ -129,6 +132,7 @@ def save_bundle(
     box_thr=None, # Heat in 0..1 from which a pixel is framed; None: the fitted rule
     force=True, # Replace an older bundle?
     gate=None,  # A Gate; None: one is learned from the training photos
+    references=MOST, # Good training photos that travel along, to compare parts with; 0: none
     **more,     # Other entries of model.json
 )->Path:        # Of the bundle
     "Save what a training returned."
@@ -138,7 +142,8 @@ def save_bundle(
         info['box_rule']['thr'] = box_thr
         info['box_by_hand'] = True
     gate = gate or fit_gate(fitted.table, fitted.size)
-    return write_bundle(path, fitted.model, info, force, gate)
+    good_parts = choose_references(fitted.table, references)
+    return write_bundle(path, fitted.model, info, force, gate, good_parts)
 
 # %% ../../nbs/deploy/04_bundle.ipynb #09f048f3
 _DAMAGED = (UserError, SafetensorError, RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError,

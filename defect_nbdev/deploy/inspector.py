@@ -60,7 +60,7 @@ class Inspector:
         gate=True,      # Send photos unlike the training photos to REVIEW? Or the share of normal ones for which that may happen, 0..1
         **explain,      # Other settings of the explainer than the model's own: for SHAP max_evals, masker
     ):
-        self.bs, self.info = bs, _info(model)
+        self.bs, self.info, self.model = bs, _info(model), model
         self.pixels = pixels_of(self.info)
         t = self.info['thresholds']
         if fail_at is None and review_at is None: review_at = t['review_at']

@@ -60,6 +60,8 @@ _GATE = _obj(
     known=_list(_list(_NUMBER, 3, 3), 0, 1000), variance=_list(_list(_num(0, 1e9), 1, 1000), 1, 10),
     rest=_list(_num(1e-9, 1e9), 1, 10), tails=_list(_list(_NUMBER, 3, 3), 0, 1000),
     good=_list(_NUMBER, 3, 10**5), anomaly=_list(_NUMBER, 0, 10**5), anomaly_most=_list(_NUMBER, 0, 1000), sha256=_SHA)
+_PHOTO = _obj(['name', 'sha256'], False, name=dict(type='string', maxLength=255), sha256=_SHA)
+_REFERENCES = _obj(['photos'], False, photos=_list(_PHOTO, 1, 1000))
 
 # %% ../../nbs/deploy/01_schema.ipynb #bf32f63c
 _REQUIRED = ['schema', 'net', 'size', 'thresholds', 'temperature', 'validation', 'box_rule', 'explainer',
@@ -72,6 +74,7 @@ MODEL_JSON = {'$schema': 'https://json-schema.org/draft/2020-12/schema'} | _obj(
     explain=_obj(max_evals=_int(1, 10**6), masker=_TEXT),
     heat_scale=_maybe(_PAIR), box_rule=_BOX_RULE, temperature=_num(1e-6, 1e6), weights_sha256=_SHA,
     thresholds=_obj(['fail_at', 'review_at'], fail_at=_P, review_at=_P), validation=_maybe(_VALIDATION), gate=_maybe(_GATE),
+    references=_maybe(_REFERENCES),
     pixels=_maybe(dict(type='string', maxLength=200)), recipe=_obj(), data=_DATA, history=_obj(), versions=_obj(), metrics=_obj(), stopped=_TEXT)
 
 # %% ../../nbs/deploy/01_schema.ipynb #ac748099

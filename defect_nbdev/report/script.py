@@ -40,6 +40,8 @@ dialog {
   background: var(--bg); color: var(--fg)
 }
 dialog img { width: min(90vw, 60rem); image-rendering: auto }
+.tiles .why { margin-top: .3rem }
+dialog .why { display: block; width: min(90vw, 36rem); margin: .5rem 0 }
 .more { margin: .6rem 0 }
 :focus-visible { outline: 3px solid #56B4E9 }
 @media(max-width: 40rem) {
@@ -78,6 +80,8 @@ BODY = """
   <h2>Parts</h2>
   <p>Each picture shows the photo on the left, and its heat and boxes on the right. They are drawn at the thresholds
   that the page opened with, on one scale for all parts, and half as strong for a part that passes.
+  Where there are good parts to compare with, a part that did not pass clearly is shown once more: above this part and
+  the most similar good one, below the hottest place of both at one scale.
   The hardest parts of each group come first. Select one to enlarge it.</p>
   <div id="gal"></div>
 </section>
@@ -227,10 +231,12 @@ function button(q) {
         src: q.t,
         alt: `Photo and heat of ${q.n}, ${l}${q.b ? `, ${q.b} box${q.b > 1 ? 'es' : ''}` : ''}`,
         loading: 'lazy'})] : []),
+      ...(q.w ? [el('img', {className: 'why', src: q.w, alt: q.m, loading: 'lazy'})] : []),
       el('span', {}, el('b', {className: l}, SIGN[l]), ' ' + text));
   b.onclick = () => {
     $('dlg').replaceChildren(
       ...[...b.childNodes].map(c => c.cloneNode(true)),
+      ...(q.m ? [el('p', {}, q.m)] : []),
       el('p', {}, q.path),
       el('button', {type: 'button', onclick: () => $('dlg').close()}, 'close'));
     $('dlg').showModal();

@@ -133,6 +133,7 @@ def report_page(
     info,        # Content of model.json
     more='',     # The next command to try
     sections=(), # More (heading, content)
+    references=None, # `References` to compare parts with; None: the page says nothing of them
 )->str:
     "HTML page of verdicts."
     bad, ok = [v for v in vs if v.error], [v for v in vs if not v.error]
@@ -142,9 +143,10 @@ def report_page(
     if bad: said += f'{len(bad)} photos could not be read. '
     unlike = [v for v in ok if v.unlike]
     if unlike: said += f'{len(unlike)} are unlike the training photos, first {Path(unlike[0].path).name}. '
+    if references is not None and not len(references): said += f'Parts stand alone: {references.note}. '
     said += _rule_text(ok[0], info['thresholds'])
     known = []
     if ok[0].truth:
         y, p = np.array([v.truth == 'anomaly' for v in ok]), np.array([v.p_anomaly for v in ok])
         known = [*localisation_section(ok), *curve_sections(y, p, info['temperature'])]
-    return html_report(name, ok, [*known, *sections, *_own_sections(info, bad, more)], said)
+    return html_report(name, ok, [*known, *sections, *_own_sections(info, bad, more)], said, references=references)

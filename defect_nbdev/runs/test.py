@@ -68,7 +68,7 @@ def evaluate(
         'contact_sheet.png': png(contact_sheet(ok)),
         'confusion.png': png(confusion_figure(m)),
         'metrics.json': to_json(m).encode(),
-        'report.html': report_page(name, vs, inspector.info, more, sections).encode()}
+        'report.html': report_page(name, vs, inspector.info, more, sections, inspector.references).encode()}
     for file, data in files.items():
         with new_file(Path(out)/file) as f: f.write_bytes(data)
     return m
@@ -212,6 +212,6 @@ def report_run(
     vs = _verdicts(inspector, source, include_seen, bar, **kwargs)
     more = faithfulness_section(inspector, vs, faithful, bar) if faithful else []
     if not any(v.truth for v in vs): more = trend_section(vs, inspector.info) + more
-    html = report_page(name or Path(str(source)).resolve().name, vs, inspector.info, sections=more)
+    html = report_page(name or Path(str(source)).resolve().name, vs, inspector.info, sections=more, references=inspector.references)
     with new_file(out) as f: f.write_text(html, encoding='utf-8')
     return Path(out)

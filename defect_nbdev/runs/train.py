@@ -25,6 +25,7 @@ from ..train.track import track_result, tracking
 from ..train.methods import load, method_of
 from ..train.folds import cross_validate
 from ..deploy.info import BUNDLE, INFO, add_examples, load_info
+from ..deploy.references import MOST
 from ..deploy.bundle import save_bundle
 from ..deploy.inspector import FEW_PHOTOS, Inspector
 from ..deploy.export import export_bundle
@@ -81,16 +82,16 @@ def _keep_names(bundle, names):
     info['data'] |= names
     (bundle/INFO).write_text(to_json(info))
 
-def _save(out, fitted, source, box_thr, examples, names, export, say):
+def _save(out, fitted, source, box_thr, examples, names, export, say, references=MOST):
     "The bundle with its examples and its export, and a bundle for each checkpoint."
     say(f'stopped: {fitted.stopped}')
     gate = fit_gate(fitted.table, fitted.size)
     if gate is None: say(f'gate: {FEW_PHOTOS}')
-    save_bundle(out/BUNDLE, fitted, _source_text(source), box_thr, gate=gate)
+    save_bundle(out/BUNDLE, fitted, _source_text(source), box_thr, gate=gate, references=references)
     _keep_names(out/BUNDLE, names)
     add_examples(out/BUNDLE, _examples(fitted.table, examples))
     for epoch in fitted.checkpoints():
-        save_bundle(out/'checkpoints'/f'epoch_{epoch:04}', fitted, gate=gate, epochs=epoch, stopped=f'checkpoint after epoch {epoch}')
+        save_bundle(out/'checkpoints'/f'epoch_{epoch:04}', fitted, gate=gate, references=references, epochs=epoch, stopped=f'checkpoint after epoch {epoch}')
         _keep_names(out/'checkpoints'/f'epoch_{epoch:04}', names)
     if export: say(_export(out/BUNDLE, fitted))
 
@@ -149,6 +150,7 @@ def train_run(
     box_thr=None,    # Heat from which a pixel is framed; None: what training found, or 0.8 for gap
     feedback=None,   # Learn from corrections: a feedback store, or True for the one beside the photos
     examples=4,      # Test photos that travel with the model
+    references=MOST, # Good training photos that travel with it, made small, to compare parts with; 0: none
     export=True,     # Export to ONNX too, if the packages for it are installed?
     track=None,      # 'tensorboard' or 'wandb': losses and figures there too, in files beside out
     more='',         # The next command to try
@@ -169,7 +171,7 @@ def train_run(
     with limits, tracking(track, out, shown) as tracker, new_folder(out, f'{BUNDLE}/{INFO}', force) as f:
         fitted = load(how.fit)(
             t, seed=seed, record=f/'history.csv', tracker=tracker, say=say if bar else None, bar=bar, **settings)
-        _save(f, fitted, source, box_thr, examples, _names(samples_kw, classes), export, say)
+        _save(f, fitted, source, box_thr, examples, _names(samples_kw, classes), export, say, references)
         m = _test(f, fitted, name, more, bar)
         if tracker:
             track_result(tracker, m)

@@ -6,7 +6,7 @@
 __all__ = ['KINDS', 'FEW', 'CROWD', 'SHARE', 'LOOK', 'lessons', 'looks', 'alikeness', 'choose', 'rank', 'needed', 'enough',
            'look_at', 'judge_by', 'replay']
 
-# %% ../../nbs/study/08_next.ipynb #71564fc1
+# %% ../../nbs/study/08_next.ipynb #1ad7c75d
 import numpy as np
 import pandas as pd
 from scipy.special import expit
@@ -17,9 +17,9 @@ from ..metrics.calibration import clipped_logit
 from ..metrics.thresholds import parts_needed, upper_bound
 from ..deploy.inspector import Inspector
 
-# %% ../../nbs/study/08_next.ipynb #ca023b54
+# %% ../../nbs/study/08_next.ipynb #b6ef5367
 KINDS = 'near', 'suspect', 'unlike', 'alike'   # Why a photo is worth a label
-FEW = 20                                       # Known anomalies, from which one more counts half
+FEW = 100                                      # Known anomalies, from which one more counts half
 
 def lessons(
     p,          # float [n] in 0..1, probability of anomaly
@@ -40,7 +40,7 @@ def lessons(
     strange = np.log(np.clip(like, 1e-12, 1))/np.log(rate)
     return np.stack([near, suspect, np.nan_to_num(strange).clip(0, 1)**2], 1)
 
-# %% ../../nbs/study/08_next.ipynb #907aef90
+# %% ../../nbs/study/08_next.ipynb #83c4748e
 _COMPONENTS, _NEIGHBOUR = 32, 7
 
 def looks(
@@ -68,7 +68,7 @@ def alikeness(
     np.fill_diagonal(out, 1)
     return out
 
-# %% ../../nbs/study/08_next.ipynb #47f145bb
+# %% ../../nbs/study/08_next.ipynb #679d5b8d
 CROWD = .05      # Weight of a photo whose own label would teach nothing
 
 def choose(
@@ -88,7 +88,7 @@ def choose(
         c = np.maximum(c, like[:, j])
     return out
 
-# %% ../../nbs/study/08_next.ipynb #92728627
+# %% ../../nbs/study/08_next.ipynb #0571543b
 _MOST, _SURE = 2000, .2    # Photos compared with each other; a lesson that is worth a reason of its own
 _STEPS = 200               # Photos chosen one by one; the rest follow by what they teach
 
@@ -109,7 +109,7 @@ def _stands_for(z, chosen):
     nearest = _squared(z[others], z[chosen]).argmin(1)
     return np.bincount(nearest, minlength=len(chosen))
 
-# %% ../../nbs/study/08_next.ipynb #b16a34c5
+# %% ../../nbs/study/08_next.ipynb #facb657f
 def _compared(weight, most=_MOST):
     "Places of the photos that are compared: those that teach most, and every so many-th of the rest."
     order = np.argsort(-weight, kind='stable')
@@ -150,7 +150,7 @@ def rank(
     out['reason'] = [_reason(r.kind, r, fail_at, known, r.stands_for) for r in out.itertuples()]
     return out
 
-# %% ../../nbs/study/08_next.ipynb #79c67755
+# %% ../../nbs/study/08_next.ipynb #ab7f1234
 SHARE = .05      # Of escapes and of overkills that the labels should be able to promise
 
 def needed(
@@ -166,7 +166,7 @@ def needed(
     fine = upper_bound(np.ceil(sizes*wrong/n), sizes, confidence) <= share
     return int(sizes[fine.argmax()]) if fine.any() else None
 
-# %% ../../nbs/study/08_next.ipynb #d2304c2a
+# %% ../../nbs/study/08_next.ipynb #7a8fe275
 def _kind_text(kind, what, wrong, n, share):
     "What is missing of one kind, in words; and how many, or None."
     most = needed(wrong, n, share)
@@ -200,7 +200,7 @@ def _enough_text(good, bad, e, n, share):
     if e['good'] is None or e['anomaly'] is None: return said
     return f"{said}. These {n} photos hold about {e['expected']:.0f} anomalies, which is not enough: all labels help, and the promise will be a weaker one"
 
-# %% ../../nbs/study/08_next.ipynb #f35058bb
+# %% ../../nbs/study/08_next.ipynb #5c905996
 LOOK = 192       # Side of the picture that looks are taken from, px
 
 def look_at(
@@ -220,7 +220,7 @@ def look_at(
     d = pd.DataFrame(rows, columns=['path', 'p_anomaly', 'p_like', 'unlike'])
     return d, np.array(x), pd.DataFrame(bad, columns=['path', 'error'])
 
-# %% ../../nbs/study/08_next.ipynb #ad0f365c
+# %% ../../nbs/study/08_next.ipynb #2b6108a6
 def _balanced(p, bad, fail_at):
     fails = np.asarray(p) >= fail_at
     return float((fails[bad].mean() + (~fails[~bad]).mean())/2)
@@ -241,7 +241,7 @@ def judge_by(
         return d, inspector.fail_at
     return judge
 
-# %% ../../nbs/study/08_next.ipynb #2e4cb583
+# %% ../../nbs/study/08_next.ipynb #6c5686b3
 def _begin(t, start, test, seed):
     "Places of the photos labelled at first, of those waiting, and of those set aside."
     s = split(t.assign(split=''), test, 0., seed)

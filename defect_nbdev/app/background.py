@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['Background']
 
-# %% ../../nbs/app/06_background.ipynb #573474ae
+# %% ../../nbs/app/06_background.ipynb #a007df30
 import multiprocessing
 import threading
 import time
 from fastcore.basics import patch
 from ..core.errors import UserError
 
-# %% ../../nbs/app/06_background.ipynb #da36a6af
+# %% ../../nbs/app/06_background.ipynb #1c6e5e7b
 def _child(pipe, task, kwargs):
     "What the process does."
     def tell(share, text=''): pipe.send(('told', float(share), str(text)))
@@ -32,7 +32,7 @@ class Background:
 
     def __repr__(self): return f'Background({self.state or "idle"}, {self.share:.0%})'
 
-# %% ../../nbs/app/06_background.ipynb #f00d00de
+# %% ../../nbs/app/06_background.ipynb #fb951be6
 @patch
 def start(self:Background,
     then=None, # Function of the result, called in this process when the task has ended well; None: nothing
@@ -66,7 +66,7 @@ def _listen(self:Background, pipe, then):
     self.ended = time.time()
     self.state = state
 
-# %% ../../nbs/app/06_background.ipynb #b12bae7f
+# %% ../../nbs/app/06_background.ipynb #c064bbff
 @patch
 def status(self:Background,
 )->dict: # state ('', running, done, failed), share in 0..1, seconds so far, left (seconds; None: not known), text, result, error

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SIDE', 'SHARP', 'photos_of', 'store_for', 'Labelling', 'encoded']
 
-# %% ../../nbs/app/06_label.ipynb #b03f7336
+# %% ../../nbs/app/06_label.ipynb #b0373022
 import io
 import threading
 from collections import OrderedDict
@@ -23,7 +23,7 @@ from ..study.next import enough, look_at, rank
 from .background import Background
 from .rejudge import headline, pictures
 
-# %% ../../nbs/app/06_label.ipynb #3d4095cf
+# %% ../../nbs/app/06_label.ipynb #a8c1aebc
 def photos_of(
     folder, # Folder of photos, or whatever `Sources` takes
     bar=lambda o: o, # Wraps what is iterated over, to show progress
@@ -36,7 +36,7 @@ def photos_of(
     for p in bar(paths): out.setdefault(sha256(p), p)
     return out, found.passed
 
-# %% ../../nbs/app/06_label.ipynb #7a854434
+# %% ../../nbs/app/06_label.ipynb #7a432124
 def store_for(
     folder,     # Folder of the photos to label
     info=None,  # `model.json` of the model, if there is one
@@ -48,7 +48,7 @@ def store_for(
     if source and Path(source).exists(): return store_of(source)
     return store_of(folder)
 
-# %% ../../nbs/app/06_label.ipynb #de42176b
+# %% ../../nbs/app/06_label.ipynb #e9319972
 class Labelling:
     "One photo after another, and what was said about each."
     def __init__(self,
@@ -88,7 +88,7 @@ class Labelling:
 
     def __repr__(self): return f'Labelling({self.folder}, {len(self.photos)} photos, {self.model or "no model"})'
 
-# %% ../../nbs/app/06_label.ipynb #123a25b7
+# %% ../../nbs/app/06_label.ipynb #91360860
 def _click_lists(c, photos):
     "Photos with a label, dict SHA -> (label, defect); and those that were skipped, the longest ago first."
     c = c[c.sha256.isin(set(photos))]
@@ -118,7 +118,7 @@ def queue(self:Labelling, n=2):
         if self._readable(sha): out.append(sha)
     return out, said, skipped
 
-# %% ../../nbs/app/06_label.ipynb #1bc64b60
+# %% ../../nbs/app/06_label.ipynb #3c967717
 @patch
 def state(self:Labelling,
 )->dict: # What the page shows, for JSON
@@ -147,7 +147,7 @@ def _known_types(self:Labelling):
     names = learned.get('types') or learned.get('anomaly') or []
     return [n for n in names if n not in ('anomaly', 'bad', 'ng')][:MOST_TYPES]
 
-# %% ../../nbs/app/06_label.ipynb #145d8687
+# %% ../../nbs/app/06_label.ipynb #61b45460
 @patch
 def click(self:Labelling,
     photo,     # SHA-256 of the photo
@@ -187,7 +187,7 @@ def name(self:Labelling,
     name_types(self.store, names)
     return self.state()
 
-# %% ../../nbs/app/06_label.ipynb #166d8dc2
+# %% ../../nbs/app/06_label.ipynb #0ad11447
 SIDE, SHARP = 2000, 1_200_000   # Longest side that is sent, px; pixels up to which it is sent without loss
 
 def encoded(
@@ -231,7 +231,7 @@ def said(self:Labelling,
     v = self.verdict(photo)
     return dict(verdict=v.label, text=headline(v))
 
-# %% ../../nbs/app/06_label.ipynb #7fad8ba6
+# %% ../../nbs/app/06_label.ipynb #9ddb552b
 @patch
 def look(self:Labelling, bar=None):
     "Let the model look at the photos without a label, and put them in order."
@@ -268,7 +268,7 @@ def begin(self:Labelling):
         except Exception as e: self.note, self.ranking = f'The model could not look at the photos ({e}): they come in the order of the folder.', None
     threading.Thread(target=run, daemon=True).start()
 
-# %% ../../nbs/app/06_label.ipynb #97de67d0
+# %% ../../nbs/app/06_label.ipynb #0bc0b8e7
 @patch
 def retrain(self:Labelling,
 )->dict: # As `state`

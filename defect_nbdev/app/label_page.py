@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['HTML', 'CSS', 'SCRIPT', 'HEADERS', 'MOST_BYTES', 'label_app', 'labelled_page']
 
-# %% ../../nbs/app/06_label_page.ipynb #30f1ec60
+# %% ../../nbs/app/06_label_page.ipynb #e7c26849
 from contextlib import contextmanager
 import threading
 import time
@@ -14,10 +14,10 @@ from ..explain.overlay import COLORS
 from .label import Labelling
 from .serve import LOCAL, Guard, free_port
 
-# %% ../../nbs/app/06_label_page.ipynb #7e1c38b7
+# %% ../../nbs/app/06_label_page.ipynb #8d15f2dd
 HTML = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>defect: label photos</title><link rel="stylesheet" href="label.css"></head>
+<title>defect: label photos</title><link rel="icon" href="data:,"><link rel="stylesheet" href="label.css"></head>
 <body>
 <header><b id="count" role="status">...</b><progress id="bar" max="1" value="0"></progress>
 <span id="more"></span><button id="retrain" hidden>Retrain</button></header>
@@ -36,7 +36,7 @@ HTML = """<!doctype html>
 <p><a id="export" href="labels.csv" download="labels.csv">labels.csv</a> holds all labels, for defect train and any other program.</p></details>
 <script src="label.js"></script></body></html>"""
 
-# %% ../../nbs/app/06_label_page.ipynb #0b51c932
+# %% ../../nbs/app/06_label_page.ipynb #6ba4ee50
 CSS = """
 :root { color-scheme: light dark; --good: GOOD; --bad: BAD; --line: #8886; --back: #fff; --ink: #111; --quiet: #555 }
 @media (prefers-color-scheme: dark) { :root { --back: #16181c; --ink: #eee; --quiet: #aaa } }
@@ -68,7 +68,7 @@ button:focus-visible, input:focus-visible, summary:focus-visible, a:focus-visibl
 @media (max-width: 30rem) { nav button { flex: 1 1 40%; padding: .6rem .4rem } #frame { height: 46vh; height: 46dvh } }
 """.replace('GOOD', COLORS['PASS']).replace('BAD', COLORS['FAIL'])
 
-# %% ../../nbs/app/06_label_page.ipynb #c29e927b
+# %% ../../nbs/app/06_label_page.ipynb #154b8b8f
 SCRIPT = """'use strict'
 const $ = id => document.getElementById(id)
 const PENDING = 'defect-label-pending', HEAT = 'defect-label-heat'
@@ -219,9 +219,9 @@ async function start() {
 start()
 """
 
-# %% ../../nbs/app/06_label_page.ipynb #4a1e1f3a
+# %% ../../nbs/app/06_label_page.ipynb #7578c456
 HEADERS = {
-    'content-security-policy': "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    'content-security-policy': "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
                                "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer', 'cross-origin-resource-policy': 'same-origin',
     'cache-control': 'no-store'}
@@ -245,7 +245,7 @@ def _text(o, name, default=''):
     if not isinstance(v, str): raise UserError(f'{name} is a text.')
     return v
 
-# %% ../../nbs/app/06_label_page.ipynb #58c768bb
+# %% ../../nbs/app/06_label_page.ipynb #df802b7d
 def label_app(
     view, # A Labelling
 ):        # A Starlette application; it answers below the address that it is mounted at
@@ -288,7 +288,7 @@ def label_app(
         Route('/click', posts(click), methods=['POST']), Route('/undo', posts(lambda o: view.undo(_text(o, 'key') or None)), methods=['POST']),
         Route('/types', posts(named), methods=['POST']), Route('/retrain', posts(lambda o: view.retrain()), methods=['POST'])])
 
-# %% ../../nbs/app/06_label_page.ipynb #ad2100ca
+# %% ../../nbs/app/06_label_page.ipynb #aae24e94
 @contextmanager
 def labelled_page(
     view,      # A Labelling

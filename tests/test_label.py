@@ -38,7 +38,7 @@ def tab(browser):
     yield visit
     for p in made: p.close()
 
-def until(p, at, word): p.wait_for_function('([a, w]) => document.querySelector(a)?.innerText.includes(w)', arg=[at, word], timeout=20_000)
+def until(p, at, word): p.wait_for_function('([a, w]) => document.querySelector(a)?.innerText.includes(w)', arg=[at, word], timeout=90_000)
 def press(p, key, count): p.keyboard.press(key); until(p, '#count', f'{count} of 10')
 
 def test_by_keys(tab, photos):
@@ -134,3 +134,19 @@ def test_labels_are_taken_out_and_learned(defect, washer, tmp_path):
     for r in t.itertuples(): add_click(store, r.path, r.label, r.defect if r.label == 'anomaly' else '')
     r = defect('label', washer, '--store', store, '--export', tmp_path/'labels.csv'); assert f'{len(t)} labels' in r.stdout
     back = samples(tmp_path/'labels.csv').set_index('path'); assert (back.loc[t.path].label.values == t.label.values).all() and set(back.split) == {'train', 'test'}
+
+def test_beside_the_page_of_app(run, photos, tab, tmp_path):
+    "The same guard, and a link from the page."
+    import urllib.error, urllib.request
+    from defect_nbdev.app.label_page import mounted
+    from defect_nbdev.app.serve import served
+    from defect_nbdev.core.errors import UserError
+    view = Labelling(photos, run, tmp_path/'labels.sqlite')
+    with mounted(view) as more:
+        with pytest.raises(UserError, match='leave --auth away'):
+            with served(run, auth='ann:correct-horse', **more): pass
+        with served(run, store=tmp_path/'labels.sqlite', **more) as url:
+            p = tab(url + 'label/'); p.keyboard.press('g'); until(p, '#count', '1 of')
+            p.goto(url); p.wait_for_selector('a[href="label/"]'); p.click('a[href="label/"]'); p.wait_for_selector('#photo'); until(p, '#count', '1 of')
+            for headers in (dict(Host='evil.example'), dict(Origin='http://evil.example')):
+                with pytest.raises(urllib.error.HTTPError, match='403'): urllib.request.urlopen(urllib.request.Request(url + 'label/state', headers=headers), timeout=20)

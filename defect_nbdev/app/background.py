@@ -18,6 +18,7 @@ def _child(pipe, task, kwargs):
     def tell(share, text=''): pipe.send(('told', float(share), str(text)))
     try: pipe.send(('done', task(tell=tell, **kwargs)))
     except UserError as e: pipe.send(('failed', str(e)))
+    except KeyboardInterrupt: pass           # Ctrl-C in the terminal reaches this process too
     except Exception as e: pipe.send(('failed', f'{type(e).__name__}: {e}'))
     finally: pipe.close()
 

@@ -95,7 +95,7 @@ _STEPS = 200               # Photos chosen one by one; the rest follow by what t
 def _reason(kind, r, fail_at, known, stands):
     "Why a photo is worth a label, in words."
     p = f'p = {r.p_anomaly:.2g}'
-    if kind == 'near': return f'near the threshold: {p}, fails from {fail_at:.2g}'
+    if kind == 'near': return f"{'near the threshold' if r.teaches >= .5 else 'not sure'}: {p}, fails from {fail_at:.2g}"
     if kind == 'suspect':
         learned = 'no anomaly is learned yet' if not known else f"{known} anomal{'y is' if known == 1 else 'ies are'} learned"
         return f'would fail: {p}, and {learned}'
@@ -171,7 +171,7 @@ def _kind_text(kind, what, wrong, n, share):
     "What is missing of one kind, in words; and how many, or None."
     most = needed(wrong, n, share)
     have = f'{n} {kind}'
-    if most is None: return f'{wrong} of {n} {kind} {what}: more than {share:.0%}, so the model must become better first', None
+    if most is None: return f'{wrong} of {n} {kind} {what}: more than {100*share:.3g} %, so the model must become better first', None
     if n >= most: return f'{have} are enough', 0
     return f'{have}, {most} needed', most - n
 
@@ -194,7 +194,7 @@ def enough(
     return out | dict(text=_enough_text(good, bad, out, len(r), share))
 
 def _enough_text(good, bad, e, n, share):
-    said = f'to promise at most {share:.0%} overkill and {share:.0%} escapes (95 % confidence): {good}; {bad}'
+    said = f'To promise at most {100*share:.3g} % overkill and {100*share:.3g} % escapes (95 % confidence): {good}; {bad}'
     if e['labels'] == 0: return said
     if e['labels']: return f"{said}. About {e['labels']} labels in this order are probably enough"
     if e['good'] is None or e['anomaly'] is None: return said

@@ -66,7 +66,7 @@ class Labelling:
         self.bad, self.fine, self.rows, self.ranking, self.note, self.enough = {}, set(), {}, None, '', ''
         self.shown = OrderedDict()
         self.task = Background(retrain) if retrain else None
-        self.elsewhere = self._elsewhere()
+        self.elsewhere, self.learned, self.order = self._elsewhere(), set(), list(self.photos)
         self._take(model)
 
     def _elsewhere(self):
@@ -78,13 +78,11 @@ class Labelling:
     def _take(self, model):
         "Use another model from now on; None: none."
         self.model, self.inspector = model, None
-        if not model: self.learned, self.order = set(), list(self.photos)
-        else:
+        if model:
             self.inspector = Inspector(model, backend=self.backend)
             seen = set((self.inspector.info.get('data') or {}).get('seen', []))
             self.learned = {s for s in self.photos if s[:16] in seen}
         self.shown.clear()
-        self.order = list(self.photos)
 
     def __repr__(self): return f'Labelling({self.folder}, {len(self.photos)} photos, {self.model or "no model"})'
 
@@ -251,7 +249,9 @@ def look(self:Labelling, bar=None):
             label = 'REVIEW' if o.unlike else inspector.label(o.p_anomaly)
             self.rows[by_path[o.path]] = dict(reason=o.reason, p_anomaly=float(o.p_anomaly), verdict=label)
         ranked = [by_path[p] for p in r.path]
-        self.order = ranked + [s for s in self.order if s not in set(ranked)]
+        there = self.queue(1)[0]                              # somebody is looking at it: it stays until it has a label
+        order = dict.fromkeys(there + ranked + self.order)
+        self.order = list(order)
         self.enough, self.ranking = enough(r, t)['text'], None
 
 @patch

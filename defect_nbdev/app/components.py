@@ -220,6 +220,7 @@ def build(
     gr = need('gradio', 'app')
     with gr.Blocks(title='defect: does the part pass?', analytics_enabled=False, delete_cache=(60, 3600)) as b:
         gr.Markdown(_about(page))
+        for name, at in page.links: gr.HTML(f'<a href="{escape(at)}">{escape(name)}</a>', elem_classes='link')
         vs = gr.State([], time_to_live=6*3600, delete_callback=page.forget)
         c = dict(vs=vs, at=gr.State(0))
         with gr.Row():

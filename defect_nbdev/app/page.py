@@ -39,9 +39,10 @@ class Page:
         gb=4,           # Largest sum of all files kept for all visitors, 10^9 bytes
         backend='auto', # One of engines.BACKENDS; auto: ONNX Runtime where its verdicts are PyTorch's
         folder=None,    # Private folder for uploads and results; None: a new one, which the caller removes
+        links=(),       # Other pages beside this one: (name, address)
     ):
         self.inspector = Inspector(model, backend=backend)
-        self.files, self.mb, self.gb = files, mb, gb
+        self.files, self.mb, self.gb, self.links = files, mb, gb, tuple(links)
         self.folder = Path(folder or tempfile.mkdtemp(prefix='defect-app-'))
         self.store = _store(store, self.inspector.info)
         self.examples = [shutil.copyfile(p, self._new('examples')/p.name) for p in examples_of(model)]

@@ -106,13 +106,13 @@ def _surroundings(folder):
             else: os.environ[k] = v
 
 # %% ../../nbs/app/05_serve.ipynb #94f9c33a
-def _launch(gr, page, blocks, host, port, login, browser):
+def _launch(gr, page, blocks, host, port, login, browser, routes=()):
     "Start the server; returns its address."
     from starlette.middleware import Middleware
     guard = Middleware(Guard, hosts=LOCAL if host in LOCAL else ())
     name = f'[{host}]' if ':' in host else host
     size = f'{page.mb}mb'
-    where = dict(server_name=name, server_port=port, auth=login, max_file_size=size, app_kwargs=dict(middleware=[guard]))
+    where = dict(server_name=name, server_port=port, auth=login, max_file_size=size, app_kwargs=dict(middleware=[guard], routes=list(routes)))
     look = dict(theme=_theme(gr), css=CSS, footer_links=[], ssr_mode=False, inline=False, inbrowser=browser)
     closed = dict(share=False, run_history=False, enable_monitoring=False, quiet=True)
     try:
@@ -133,10 +133,12 @@ def served(
     auth=None,        # user:password, the password of 8 characters or more; None: no login
     browser=False,    # Open a browser?
     say=None,         # Function that takes one line of text: which engine was chosen, and why; None: nothing is said
+    routes=(),        # Starlette routes beside the page, behind the same guard; without auth only, which they know nothing of
     **kw,             # To Page: store, files, mb, gb, backend
 ):                    # The page's address, as long as the block lasts; one page in a process
     "Serve the page. Uploads lie in a private folder, which is removed at the end."
     login, port = check_host(host, auth), free_port(host, port)
+    if login and routes: raise UserError('Pages beside this one cannot ask for a password: leave --auth away.')
     folder = Path(tempfile.mkdtemp(prefix='defect-app-'))
     try:
         with _surroundings(folder):
@@ -144,6 +146,6 @@ def served(
             page = Page(model, folder=folder, **kw)
             if say and page.inspector.why: say(f'engine: {page.inspector.why}')
             blocks = build(page)
-            try: yield _launch(gr, page, blocks, host, port, login, browser)
+            try: yield _launch(gr, page, blocks, host, port, login, browser, routes)
             finally: blocks.close(verbose=False)
     finally: shutil.rmtree(folder, ignore_errors=True)

@@ -7,6 +7,7 @@ __all__ = ['BACKENDS', 'PREDICT_GROUPS', 'thresholds_of', 'predict', 'watch', 'a
 
 # %% ../../nbs/cli/04_inspect.ipynb #e95c08d1
 import signal, sys, threading
+from contextlib import contextmanager
 from ..core.errors import UserError
 from .words import Arg, count, port, positive, share
 from .learn import two_thresholds
@@ -174,6 +175,20 @@ def watch(
 # %% ../../nbs/cli/04_inspect.ipynb #80510d7a
 def _end(*_): raise KeyboardInterrupt('the page is closed, uploads are removed.')
 
+@contextmanager
+def _labelling(folder, model, store, backend, auth):
+    "The labelling view beside the page: what `served` takes."
+    if not folder:
+        yield {}
+        return
+    if auth: raise UserError('--label is for this machine only: leave --auth away, or use defect label.')
+    from defect_nbdev.app.label import Labelling
+    from defect_nbdev.app.label_page import mounted
+    from defect_nbdev.runs.retrain import retrain_run
+    view = Labelling(folder, model, store, retrain_run, backend)
+    _say_passed(view.passed)
+    with mounted(view) as more: yield more
+
 def app(
     model,                   # folder of a run, or its bundle
     host='127.0.0.1',        # address to listen on; 127.0.0.1 is this machine only
@@ -184,6 +199,7 @@ def app(
     max_mb:count=50,         # megabytes of a photo
     max_gb:count=4,          # gigabytes of all photos that the page keeps at a time
     browser:bool=False,      # open a browser
+    label:Arg(shown='FOLDER')=None, # also the page of defect label for these photos, on this machine only
     backend:BACKENDS='auto', # what runs the model, as for predict
 ):
     """a page in the browser: drop photos, see verdicts, move thresholds, say what is wrong (needs the extra app)
@@ -195,6 +211,7 @@ def app(
         if name in signal.Signals.__members__: signal.signal(signal.Signals[name], _end)
     say = lambda s: print(s, file=sys.stderr, flush=True)
     limits = dict(files=max_photos, mb=max_mb, gb=max_gb)
-    with served(model, host, port, auth, browser, store=store, backend=backend, say=say, **limits) as url:
+    with _labelling(label, model, store, backend, auth) as more, \
+         served(model, host, port, auth, browser, store=store, backend=backend, say=say, **limits, **more) as url:
         print(f'open {url}   Ctrl-C ends it', flush=True)
         threading.Event().wait()

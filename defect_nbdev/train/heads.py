@@ -178,7 +178,7 @@ def head_logits(
 
 # %% ../../nbs/train/06_heads.ipynb #8b613af4
 GOOD_STEP = 7      # Every seventh patch of good photos is enough to find their highest scores
-REAL = 8           # So many real anomalies are drawn as often as all synthetic ones
+REAL = 16          # So many real anomalies are drawn as often as all synthetic ones, and give the first guess
 
 def _chances(n_real, n_made):
     "How often each anomaly is drawn: real ones first, then synthetic ones; float `[n_real + n_made]`, sum 1."
@@ -198,18 +198,20 @@ def fit_head(
     seed=0,    # Of all that is random
     log=None,  # A list that gets (round, step, mean loss of the last 20 steps)
 ):
-    "Learn from a guess and from synthetic defects, guess again, learn again."
-    fresh, bad = {k: w.clone() for k, w in head.state_dict().items()}, np.r_[real, made]
+    "Learn from synthetic defects and from a guess, guess again, learn again."
+    fresh = {k: w.clone() for k, w in head.state_dict().items()}
     rows_real, rows_good = torch.from_numpy(real), torch.from_numpy(good)
-    on_real, on_good = far[rows_real].float(), far[rows_good, ::GOOD_STEP].float()
+    known, guessed = real[:0], on_made[:0]             # real anomalies to learn from, and their patches
+    if len(real) >= REAL:
+        known, guessed = real, guess_defects(far[rows_real].float(), far[rows_good, ::GOOD_STEP].float().flatten())
     for r, n in enumerate((steps//2, steps) if len(real) else (steps,)):
-        guessed = guess_defects(on_real, on_good.flatten()) if len(real) else on_made[:0]
+        bad, on_defect = np.r_[known, made], torch.cat([guessed, on_made])
         head.load_state_dict(fresh)
-        losses = _train_head(head, v, good, bad, torch.cat([guessed, on_made]), _chances(len(real), len(made)), n, seed)
+        losses = _train_head(head, v, good, bad, on_defect, _chances(len(known), len(made)), n, seed)
         if log is not None: log += _means(r, losses)
         if n < steps:
-            on_real = head_logits(head, v[rows_real])
             on_good = head_logits(head, v[rows_good, ::GOOD_STEP])
+            known, guessed = real, guess_defects(head_logits(head, v[rows_real]), on_good.flatten())
     return head
 
 def _means(r, losses, n=20):

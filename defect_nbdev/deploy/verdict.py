@@ -40,6 +40,7 @@ class Verdict:
     unlike: str = ''          # Why the photo is unlike the training photos, in words; empty if it is like them
     p_like: float = float('nan') # Share of normal photos that are at least as strange, 0..1; NaN without a gate
     odd: str = ''             # The same reason for a photo that fails and is like the learned anomalies
+    region: object = field(default=None, repr=False) # `Region` that was looked at; None: everywhere
 
     def __repr__(self):
         name = Path(self.path).name or 'from memory'
@@ -64,10 +65,18 @@ def image(self:Verdict):
     "The photo, RGB."
     return self.photo or read_image(self.path, self.pixels)
 
+@patch
+def heat_at(self:Verdict,
+    size, # (height, width), px
+)->np.ndarray: # float32 [H, W]; 0 outside the region
+    "Raw heat at another size."
+    heat = upsample(self.raw, size)
+    return heat*self.region.mask(size) if self.region else heat
+
 @patch(as_prop=True)
 def heatmap(self:Verdict):
     "Raw heat, float32 `[H, W]` at the photo's size."
-    return upsample(self.raw, self.size)
+    return self.heat_at(self.size)
 
 @patch(as_prop=True)
 def _passes(self:Verdict): return self.label not in ('FAIL', 'REVIEW')
@@ -103,7 +112,7 @@ def _find(self:Verdict):
     "Boxes in pixels of the photo, and their scores."
     k = max(1., (self.size[0]*self.size[1]/BOX_PIXELS)**.5)
     small = tuple(max(1, round(s/k)) for s in self.size)
-    heat = upsample(self.raw, small)
+    heat = self.heat_at(small)
     b, s = find_boxes(heat, **_smaller(self.box_rule, k))
     if self.scale and self.box_rule.get('scale') is None: b, s = _rescored(heat, self.scale, b)
     return _larger(b, heat.shape, self.size), s*np.float32(self.p_anomaly)
@@ -159,6 +168,7 @@ def show(v:Verdict,
     ax = show_part(v.image, ax, title)
     ax.title.set_color(COLORS[v.label])
     show_heat(v.heatmap, ax, shown_scale(v.scale, v.label))
+    if v.region: ax.contour(v.region.mask(v.size), [.5], colors='white', linewidths=.8, alpha=.6)
     return show_boxes(v.boxes, ax)
 
 @patch

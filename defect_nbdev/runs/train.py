@@ -134,6 +134,12 @@ def _limits(out, how, cache_dir=None, **_):
                  'those that are finished stay, and the same command goes on with them')
     return memory, disk
 
+def _roi(roi, method, how):
+    "Where to look, for the methods that can."
+    if roi is None: return {}
+    if 'roi' not in how.options: raise UserError(f'The method {method} always looks at whole photos: leave --roi away (roi=), or take --method patch (method=).')
+    return dict(roi=roi)
+
 @alone
 def train_run(
     source,          # Folder, .csv manifest, the word elpv, or a samples table
@@ -152,6 +158,7 @@ def train_run(
     export=True,     # Export to ONNX too, if the packages for it are installed?
     track=None,      # 'tensorboard' or 'wandb': losses and figures there too, in files beside out
     more='',         # The next command to try
+    roi=None,        # Where to look, for patch: a Region, the path of a mask (white = look), x0,y0,x1,y1 or x0,y0 x1,y1 x2,y2 ...; None: everywhere
     **kwargs,        # To the method's fit: size, backbone, weights, steps or epochs ...
 )->dict:             # image_metrics of the test part
     "Train, save the bundle, test it, write the results; `out` appears when all is done."
@@ -159,7 +166,7 @@ def train_run(
     check_folder(out, f'{BUNDLE}/{INFO}', force)
     say = partial(print, flush=True) if bar else lambda text: None
     how = method_of(method)
-    settings = how.settings | kwargs
+    settings = how.settings | kwargs | _roi(roi, method, how)
     t, classes = _table(source, samples_kw, feedback, test, seed, how.good_only, say)
     _check(t, source, say)
     t = split(t, test, how.valid if valid is None else valid, seed, how.good_only)
@@ -188,13 +195,14 @@ def folds_run(
     force=True,      # Replace what is there?
     bar=True,        # Show progress?
     samples_kw=None, # dict, to samples: good, group, skip, pixels
+    roi=None,        # Where to look, as for `train_run`; None: everywhere
     **kwargs,        # To the method's fit
 )->dict:             # As from `cross_validate`
     "Cross-validate and write the figures."
     out = Path(out)
     check_folder(out, 'folds.json', force)
     how = method_of(method)
-    fit = partial(load(how.fit), **(how.settings | kwargs))
+    fit = partial(load(how.fit), **(how.settings | kwargs | _roi(roi, method, how)))
     share = kwargs.get('tiles') != 'auto'               # each fold may choose other tiles
     say = partial(print, flush=True) if bar else lambda text: None
     t = samples(source, say=say, good_only=how.good_only, **(samples_kw or {}))

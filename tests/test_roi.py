@@ -16,7 +16,7 @@ from defect_nbdev.deploy.inspector import Inspector
 from defect_nbdev.runs.train import train_run
 
 ROI = '.05,.25 .95,.25 .95,.98 .05,.98'       # A fifth of the height above it is left for a label
-QUICK = dict(size=128, steps=60, bar=False, weights='shipped')
+QUICK = dict(size=96, steps=30, bar=False, weights='shipped')
 
 def labelled(folder, out, seed):
     "A copy of a data set whose photos have a coloured label with a random text above the part."
@@ -38,7 +38,7 @@ def with_label(im, rng):
     return im
 
 @pytest.fixture(scope='module')
-def photos(tmp_path_factory): return synth_folder(tmp_path_factory.mktemp('roi')/'washer', 20, 10, size=128)
+def photos(tmp_path_factory): return synth_folder(tmp_path_factory.mktemp('roi')/'washer', 14, 6, size=96)
 
 @pytest.fixture(scope='module')
 def runs(photos, tmp_path_factory):
@@ -53,7 +53,7 @@ def test_the_bundle_says_where_it_looks(runs):
     assert info['net']['region'] == str(Region.parse(ROI)) and '% of the photo' in info['recipe']['region']
     assert 'looks at' in repr(Inspector(runs/'plain'))
     net, _ = load_bundle(runs/'plain')
-    assert net.look.shape == (128, 128) and net.inside.shape == (16, 16) and not net.inside[:4].any()
+    assert net.look.shape == (96, 96) and net.inside.shape == (12, 12) and not net.inside[:3].any()
 
 def test_labels_outside_are_not_learned(runs, photos):
     "Both runs give the same verdicts, although the photos of one had labels, more of them on some parts than on others."
@@ -65,7 +65,7 @@ def test_labels_outside_are_not_learned(runs, photos):
 @pytest.mark.parametrize('backend', ['torch'] + (['onnx'] if find_spec('onnxruntime') and find_spec('onnxscript') else []))
 def test_nothing_outside_changes_a_verdict(runs, photos, backend):
     i, rng = Inspector(runs/'plain', backend=backend, gate=False), np.random.default_rng(1)
-    region = i.region.mask((128, 128))
+    region = i.region.mask((96, 96))
     for p in samples(photos, strict=False).path[::5]:
         im = read_image(p)
         seen, changed = i.predict(im), i.predict(with_label(im, rng))
@@ -77,13 +77,13 @@ def test_boxes_lie_inside(runs, photos):
     i = Inspector(runs/'plain', fail_at=0., review_at=0.)
     boxes = np.concatenate([i.predict(p).boxes for p in samples(photos, strict=False).path[::3]])
     x0, y0, x1, y1 = boxes.T
-    assert len(boxes) and y0.min() >= 32 and x0.min() >= 6 and x1.max() <= 122 and y1.max() <= 126
+    assert len(boxes) and y0.min() >= 24 and x0.min() >= 5 and x1.max() <= 91 and y1.max() <= 94
 
 def test_a_photo_of_another_size(runs, photos):
     i = Inspector(runs/'plain', gate=False)
-    im = read_image(samples(photos, strict=False).path[0]).resize((256, 256))
+    im = read_image(samples(photos, strict=False).path[0]).resize((192, 192))
     v = i.predict(im)
-    assert v.heatmap.shape == (256, 256) and not v.heatmap[:63].any()
+    assert v.heatmap.shape == (192, 192) and not v.heatmap[:48].any()
 
 def test_report_and_files(defect, runs, photos, tmp_path):
     assert '% of the photo' in (runs/'plain/report.html').read_text()
@@ -93,35 +93,35 @@ def test_report_and_files(defect, runs, photos, tmp_path):
 
 def test_spec_in_pixels_and_mask_are_the_same_region(photos, tmp_path):
     paths = samples(photos, strict=False).path
-    m = Image.new('L', (128, 128))
-    ImageDraw.Draw(m).rectangle((10, 30, 99, 119), fill=255)
+    m = Image.new('L', (96, 96))
+    ImageDraw.Draw(m).rectangle((10, 30, 89, 89), fill=255)
     m.save(tmp_path/'roi.png')
-    a, b, c = [read_region(s, paths).mask((128, 128)) for s in ('10,30,100,120', str(tmp_path/'roi.png'), drawn_region([[100, 120], [10, 30]], [128, 128]))]
-    assert (a == b).all() and a.sum() == 90*90 and abs(int(c.sum()) - int(a.sum())) < 200
+    a, b, c = [read_region(s, paths).mask((96, 96)) for s in ('10,30,90,90', str(tmp_path/'roi.png'), drawn_region([[90, 90], [10, 30]], [96, 96]))]
+    assert (a == b).all() and a.sum() == 80*60 and abs(int(c.sum()) - int(a.sum())) < 200
 
 def test_tiles_and_few_photos(photos, tmp_path):
     "Good parts alone, in tiles, with a mask."
     good = tmp_path/'good'
     good.mkdir()
-    for p in sorted((photos/'train/good').iterdir()): Image.open(p).resize((256, 256)).save(good/p.name)
-    mask = np.hypot(*np.mgrid[-127:129:2, -127:129:2]) < 100
+    for p in sorted((photos/'train/good').iterdir()): Image.open(p).resize((192, 192)).save(good/p.name)
+    mask = np.hypot(*np.mgrid[-47:49, -47:49]) < 40
     Image.fromarray(mask).save(tmp_path/'roi.png')
     train_run(good, tmp_path/'run', roi=tmp_path/'roi.png', tiles=(2, 2), export=False, **QUICK)
     v = Inspector(tmp_path/'run', gate=False, fail_at=0., review_at=0.).predict(next(good.iterdir()))
-    assert v.raw.shape == (48, 48) and not v.heatmap[0].any() and not v.heatmap[:, 0].any()
+    assert v.raw.shape == (32, 32) and not v.heatmap[0].any() and not v.heatmap[:, 0].any()
 
 @pytest.mark.parametrize('spec, words', [
-    ('10,30,100,500', ('beyond the photos', '128x128')), ('.1,30,100,120', ('mixes pixels with shares',)),
+    ('10,30,90,500', ('beyond the photos', '96x96')), ('.1,30,90,90', ('mixes pixels with shares',)),
     ('0,0 1,1 1,0 0,1', ('crosses itself',)), ('30,30,20,40', ('is empty',)), ('gone.png', ('no file and no list',)),
     ('0,0,.01,.01', ('covers', 'patches', 'larger')), ('1,2 3,4', ('three corners',))])
 def test_what_is_refused(defect, photos, tmp_path, spec, words):
-    r = defect('train', photos, '-o', tmp_path/'run', '--roi', spec, '--size', 128)
+    r = defect('train', photos, '-o', tmp_path/'run', '--roi', spec, '--size', 96)
     refused(r, *words)
     assert not (tmp_path/'run').exists()
 
 def test_a_mask_of_another_shape(defect, photos, tmp_path):
-    Image.new('L', (200, 128), 255).save(tmp_path/'roi.png')
-    refused(defect('train', photos, '-o', tmp_path/'run', '--roi', tmp_path/'roi.png'), 'roi.png is 200x128', 'another shape')
+    Image.new('L', (200, 96), 255).save(tmp_path/'roi.png')
+    refused(defect('train', photos, '-o', tmp_path/'run', '--roi', tmp_path/'roi.png'), 'roi.png is 200x96', 'another shape')
 
 def test_other_methods_say_that_they_cannot(defect, photos, tmp_path):
     refused(defect('train', photos, '-o', tmp_path/'run', '--method', 'vgg16-gap', '--roi', ROI), '--roi is for --method patch')

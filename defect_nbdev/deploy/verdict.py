@@ -154,6 +154,11 @@ def to_dict(v:Verdict)->dict:
         p_like=None if np.isnan(v.p_like) else _number(v.p_like))
 
 # %% ../../nbs/deploy/07_verdict.ipynb #68236056
+def _show_region(v, ax):
+    "A faint line around the region that was looked at."
+    inside = v.region.mask((256, 256))
+    if not inside.all(): ax.contour(inside, [.5], colors='white', linewidths=.8, alpha=.6, extent=(0, v.size[1], 0, v.size[0]))
+
 @patch
 def show(v:Verdict,
     ax=None,  # Axis to draw on; None: a new figure
@@ -168,7 +173,7 @@ def show(v:Verdict,
     ax = show_part(v.image, ax, title)
     ax.title.set_color(COLORS[v.label])
     show_heat(v.heatmap, ax, shown_scale(v.scale, v.label))
-    if v.region: ax.contour(v.region.mask(v.size), [.5], colors='white', linewidths=.8, alpha=.6)
+    if v.region: _show_region(v, ax)
     return show_boxes(v.boxes, ax)
 
 @patch

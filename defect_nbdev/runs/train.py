@@ -15,6 +15,7 @@ from ..core.errors import UserError
 from ..core.files import check_folder, new_folder, to_json
 from ..core.limits import within_limits
 from ..core.lock import alone
+from ..data.regions import read_region
 from ..data.samples import samples
 from ..data.check import quick_check, quick_lines
 from ..data.split import split
@@ -134,11 +135,11 @@ def _limits(out, how, cache_dir=None, **_):
                  'those that are finished stay, and the same command goes on with them')
     return memory, disk
 
-def _roi(roi, method, how):
-    "Where to look, for the methods that can."
+def _look(roi, method, t, say):
+    "Where to look, as an argument for the methods that can."
     if roi is None: return {}
-    if 'roi' not in how.options: raise UserError(f'The method {method} always looks at whole photos: leave --roi away (roi=), or take --method patch (method=).')
-    return dict(roi=roi)
+    if 'roi' not in method_of(method).options: raise UserError(f'The method {method} always looks at whole photos: leave --roi away (roi=), or take --method patch (method=).')
+    return dict(roi=read_region(roi, t.path, say))
 
 @alone
 def train_run(
@@ -166,16 +167,17 @@ def train_run(
     check_folder(out, f'{BUNDLE}/{INFO}', force)
     say = partial(print, flush=True) if bar else lambda text: None
     how = method_of(method)
-    settings = how.settings | kwargs | _roi(roi, method, how)
+    settings = how.settings | kwargs
     t, classes = _table(source, samples_kw, feedback, test, seed, how.good_only, say)
     _check(t, source, say)
+    look = _look(roi, method, t, say)
     t = split(t, test, how.valid if valid is None else valid, seed, how.good_only)
     say(_parts_text(t))
-    shown = settings | dict(method=method, parts=name, test=test, seed=seed)
+    shown = settings | {k: str(v) for k, v in look.items()} | dict(method=method, parts=name, test=test, seed=seed)
     limits = within_limits(*_limits(out, how, **kwargs))
     with limits, tracking(track, out, shown) as tracker, new_folder(out, f'{BUNDLE}/{INFO}', force) as f:
         fitted = load(how.fit)(
-            t, seed=seed, record=f/'history.csv', tracker=tracker, say=say if bar else None, bar=bar, **settings)
+            t, seed=seed, record=f/'history.csv', tracker=tracker, say=say if bar else None, bar=bar, **settings, **look)
         _save(f, fitted, source, box_thr, examples, _names(samples_kw, classes), export, say)
         m = _test(f, fitted, name, more, bar)
         if tracker:
@@ -202,11 +204,11 @@ def folds_run(
     out = Path(out)
     check_folder(out, 'folds.json', force)
     how = method_of(method)
-    fit = partial(load(how.fit), **(how.settings | kwargs | _roi(roi, method, how)))
     share = kwargs.get('tiles') != 'auto'               # each fold may choose other tiles
     say = partial(print, flush=True) if bar else lambda text: None
     t = samples(source, say=say, good_only=how.good_only, **(samples_kw or {}))
     _check(t, source, say)
+    fit = partial(load(how.fit), **(how.settings | kwargs | _look(roi, method, t, say)))
     with within_limits(*_limits(out, how, **kwargs)):
         r, tested = cross_validate(t, fit, k, valid, seed, share=share, bar=bar)
     with new_folder(out, 'folds.json', force) as f:

@@ -145,7 +145,7 @@ def _learn(net, store, rows, size, steps, seed, bar):
     made = draw_implants(net, as_taken, size, implant_count(size, steps), seed=seed, raw=store.raw)
     d = torch.cat([d, _distances(net, made.z, made.fold)])
     inside = net.inside_of(z.shape[-2:]).flatten()
-    v = torch.cat([torch.cat([z, made.z]), d.half()], 1).flatten(2)[..., inside].movedim(1, -1).contiguous()
+    v = torch.cat([torch.cat([z, made.z]), d.half()], 1).flatten(2).movedim(1, -1)[:, inside].contiguous()
     logits = torch.full((len(v), len(inside)), COLD)
     logits[:, inside], history = _fit_heads(net, v, bad, fold, made, made.on_defect[:, inside], steps, seed, bar)
     if whole is not None: whole = np.concatenate([whole, made.whole])

@@ -103,7 +103,7 @@ def test_tiles_and_few_photos(photos, tmp_path):
     "Good parts alone, in tiles, with a mask."
     good = tmp_path/'good'
     good.mkdir()
-    for p in sorted((photos/'train/good').iterdir()): Image.open(p).resize((192, 192)).save(good/p.name)
+    for p in sorted(photos.rglob('good/*.png')): Image.open(p).resize((192, 192)).save(good/f'{p.parent.parent.name}_{p.name}')
     mask = np.hypot(*np.mgrid[-47:49, -47:49]) < 40
     Image.fromarray(mask).save(tmp_path/'roi.png')
     train_run(good, tmp_path/'run', roi=tmp_path/'roi.png', tiles=(2, 2), export=False, **QUICK)

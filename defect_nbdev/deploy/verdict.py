@@ -157,6 +157,7 @@ def to_dict(v:Verdict)->dict:
 def _show_region(v, ax):
     "A faint line around the region that was looked at."
     inside = v.region.mask((256, 256))
+    ax.autoscale(False)
     if not inside.all(): ax.contour(inside, [.5], colors='white', linewidths=.8, alpha=.6, extent=(0, v.size[1], 0, v.size[0]))
 
 @patch

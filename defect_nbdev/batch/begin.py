@@ -74,7 +74,7 @@ def _settings_hash(info):
 def run_settings(
     inspector, # An Inspector
     extras,    # Pictures to write for each photo, names from EXTRAS
-)->dict:       # For `begin`: schema, model, thresholds, backend, explain, extras
+)->dict:       # For `begin`: schema, model, thresholds, backend, explain, region, extras
     "What the rows of a run depend on besides the photos."
     info = inspector.info
     return dict(
@@ -83,6 +83,7 @@ def run_settings(
         thresholds=dict(review_at=inspector.review_at, fail_at=inspector.fail_at),
         backend=inspector.backend,
         explain=inspector.explain,
+        region=info.get('net', {}).get('region'),
         extras=sorted(extras))
 
 def _absolute(source):

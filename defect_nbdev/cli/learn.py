@@ -70,6 +70,7 @@ def train(
     box_threshold:share=None, # heat from which a pixel belongs to a box; without it found in training (other methods than patch: a share of the map)
     tiles:Arg(tiling, shown='auto|RxC')=None, # tiny defects in large photos: rows x columns of overlapping tiles, each of --size; auto: as many as help
     turned:('auto', 'always', 'never')=None, # learn from photos turned by right angles too; without it auto: where parts lie at any angle
+    roi:Arg(shown='SPEC')=None, # where to look: a mask image (white = look), a rectangle x0,y0,x1,y1 or a polygon "x0,y0 x1,y1 x2,y2 ...", in pixels, or shares if none is above 1
     epochs:count=None,  # passes over the photos; without it vgg16-gap 10, adacos 30, crack-shap 3
     aug:Arg(shown='NAMES')=None, # augmentation: flip, flip_vertical, dihedral, rotate, tilt, shift, joined by +
     valid:share=None,   # share of the rest that watches the training and sets the heat's scale; without it .2; 0: none
@@ -88,6 +89,7 @@ def train(
     defect train photos/ -o runs/mine              folders good/ and bad/ (any names)
     defect train photos/ --good ok ok_night --skip unsure    which classes are good, and which don't count
     defect train mvtec/pill --method vgg16-gap     the reference recipe
+    defect train photos/ --roi 200,120,900,760     look only there: a clock or a label beside the part doesn't count
     defect train good_photos/                      no anomaly yet: 10 good parts are enough to begin
     defect train parts.csv --folds 5               columns path, label
     defect train elpv                              solar cells, from the package elpv-dataset"""

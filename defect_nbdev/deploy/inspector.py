@@ -29,7 +29,7 @@ from ..models.fit_gate import fit_gate
 from ..models.gate_file import read_gate
 from ..metrics.thresholds import by_hand
 from ..explain.scale import SLOW
-from .info import bundle_of, load_info, pixels_of
+from .info import bundle_of, load_info, pixels_of, region_of
 from .engines import auto_engine, check_backend, load_engine
 from .verdict import Verdict, label_of
 
@@ -61,7 +61,7 @@ class Inspector:
         **explain,      # Other settings of the explainer than the model's own: for SHAP max_evals, masker
     ):
         self.bs, self.info, self.model = bs, _info(model), model
-        self.pixels = pixels_of(self.info)
+        self.pixels, self.region = pixels_of(self.info), region_of(self.info)
         t = self.info['thresholds']
         if fail_at is None and review_at is None: review_at = t['review_at']
         if fail_at is None: fail_at = t['fail_at']
@@ -78,6 +78,7 @@ def __repr__(self:Inspector):
     at = f'PASS below {self.review_at:.3g}, FAIL from {self.fail_at:.3g}'
     runs_on = self.device if self.backend == 'torch' else self.backend
     note = f', {self.note}' if self.note else ''
+    if self.region: note = f', looks at {100*self.region.area:.0f} % of the photo{note}'
     return f"Inspector({self.info['net']['backbone']}, {self.info['explainer']}, {at}, {runs_on}{note})"
 
 @patch
@@ -187,7 +188,8 @@ def _verdict(self:Inspector, p, prob, heat):
     label = label_of(prob, self.fail_at, self.review_at, unlike, odd)
     return Verdict(
         p.path, label, float(prob), self.fail_at, self.review_at, p.size, heat, self.info['heat_scale'],
-        self.info['box_rule'], photo=p.photo, pixels=self.pixels, unlike=unlike, p_like=p.p_like, odd=odd)
+        self.info['box_rule'], photo=p.photo, pixels=self.pixels, unlike=unlike, p_like=p.p_like, odd=odd,
+        region=self.region)
 
 @patch
 def cost(self:Inspector,

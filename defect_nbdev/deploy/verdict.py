@@ -40,6 +40,7 @@ class Verdict:
     unlike: str = ''          # Why the photo is unlike the training photos, in words; empty if it is like them
     p_like: float = float('nan') # Share of normal photos that are at least as strange, 0..1; NaN without a gate
     odd: str = ''             # The same reason for a photo that fails and is like the learned anomalies
+    region: object = field(default=None, repr=False) # `Region` that was looked at; None: everywhere
 
     def __repr__(self):
         name = Path(self.path).name or 'from memory'
@@ -64,10 +65,18 @@ def image(self:Verdict):
     "The photo, RGB."
     return self.photo or read_image(self.path, self.pixels)
 
+@patch
+def heat_at(self:Verdict,
+    size, # (height, width), px
+)->np.ndarray: # float32 [H, W]; 0 outside the region
+    "Raw heat at another size."
+    heat = upsample(self.raw, size)
+    return heat*self.region.mask(size) if self.region else heat
+
 @patch(as_prop=True)
 def heatmap(self:Verdict):
     "Raw heat, float32 `[H, W]` at the photo's size."
-    return upsample(self.raw, self.size)
+    return self.heat_at(self.size)
 
 @patch(as_prop=True)
 def _passes(self:Verdict): return self.label not in ('FAIL', 'REVIEW')
@@ -103,7 +112,7 @@ def _find(self:Verdict):
     "Boxes in pixels of the photo, and their scores."
     k = max(1., (self.size[0]*self.size[1]/BOX_PIXELS)**.5)
     small = tuple(max(1, round(s/k)) for s in self.size)
-    heat = upsample(self.raw, small)
+    heat = self.heat_at(small)
     b, s = find_boxes(heat, **_smaller(self.box_rule, k))
     if self.scale and self.box_rule.get('scale') is None: b, s = _rescored(heat, self.scale, b)
     return _larger(b, heat.shape, self.size), s*np.float32(self.p_anomaly)
@@ -145,6 +154,12 @@ def to_dict(v:Verdict)->dict:
         p_like=None if np.isnan(v.p_like) else _number(v.p_like))
 
 # %% ../../nbs/deploy/07_verdict.ipynb #68236056
+def _show_region(v, ax):
+    "A faint line around the region that was looked at."
+    inside = v.region.mask((256, 256))
+    ax.autoscale(False)
+    if not inside.all(): ax.contour(inside, [.5], colors='white', linewidths=.8, alpha=.6, extent=(0, v.size[1], 0, v.size[0]))
+
 @patch
 def show(v:Verdict,
     ax=None,  # Axis to draw on; None: a new figure
@@ -159,6 +174,7 @@ def show(v:Verdict,
     ax = show_part(v.image, ax, title)
     ax.title.set_color(COLORS[v.label])
     show_heat(v.heatmap, ax, shown_scale(v.scale, v.label))
+    if v.region: _show_region(v, ax)
     return show_boxes(v.boxes, ax)
 
 @patch

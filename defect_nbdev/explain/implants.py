@@ -60,15 +60,20 @@ def defect_density(
     return density/density.sum()
 
 # %% ../../nbs/explain/07_implants.ipynb #b81330b5
-def _drawn(rng, photos, where, n):
+def _drawn(rng, net, photos, where, n):
     "Up to n defects: number of the photo, float32 `[1, 3, H, W]` with the defect, mask."
-    def picture(k): return np.asarray(photos[k], np.float32)/255
+    look, inside = net.look.numpy(), net.inside.numpy().astype(float)
+    where = inside if where is None else where*inside
+    def picture(k):          # a piece of another photo must not bring in what lies outside the region
+        seen = np.asarray(photos[k], np.float32)/255
+        return np.where(look[..., None], seen, net.mean.numpy().ravel())
     for i in range(n):
         k = i % len(photos)
         other = rng.integers(len(photos))
         made = implant(rng, picture(k), picture(other), where)
         if made is None: continue
-        img, mask, _ = made
+        img, mask = made[0], made[1] & look
+        if not mask.any(): continue
         x = torch.from_numpy(np.ascontiguousarray(img.transpose(2, 0, 1)))[None]
         yield k, x.contiguous(memory_format=torch.channels_last), mask
 
@@ -84,14 +89,14 @@ def draw_implants(
     where=None, # Density of the defects, float [h, w]; None: anywhere
     raw=None, # Function of images [B, 3, H, W] that returns raw maps; None: net.raw
 )->Implants:
-    "Draw defects into good photos, and look at them."
+    "Draw defects into good photos, inside the region that the net looks at, and look at them."
     rng, raw = np.random.default_rng(seed), raw or net.raw
     if t.empty: raise UserError('There is no good photo to draw defects into: add photos of good parts.')
     t = t.iloc[rng.permutation(len(t))[:most]]
     pixels = Pixels.of(t)
     photos = [squish(read_image(p, pixels), size) for p in t.path]
     z, fine, whole, masks, fold = [], [], [], [], []
-    for k, x, mask in _drawn(rng, photos, where, n):
+    for k, x, mask in _drawn(rng, net, photos, where, n):
         maps = raw(x)
         z.append(net.whitened(maps).half())
         if net.fine_at is not None: fine.append(maps[len(net.at)].half())

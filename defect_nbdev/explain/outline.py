@@ -42,7 +42,7 @@ def _see(net, z, fine, fold):
     d = net.distances(z, fold)
     logits = net.patch_logits(z, d, fold)
     patches, fine = net.outline_inputs(fine, d, logits)
-    return patches.half(), fine.half(), patch_heat(logits)
+    return patches.half(), fine.half(), patch_heat(logits, net.inside)
 
 def _seen(photos, masks):
     "`Seen` of several results of `_see`."
@@ -153,11 +153,13 @@ def real_photos(
 @torch.no_grad()
 def _scale_fine(net, fine):
     "Measure good photos `[n, C, H, W]`: mean and spread of each channel, and the edge near the border."
-    mean, std = fine.mean((0, 2, 3)), fine.std((0, 2, 3)) + 1e-3
+    inside = net.inside_of(fine.shape[-2:])
+    seen = fine[..., inside]
+    mean, std = seen.mean((0, 2)), seen.std((0, 2)) + 1e-3
     net.fine_scale.copy_(torch.stack([mean, std]))
     if not net.border: return
     unlike = contrast((fine - mean[:, None, None])/std[:, None, None])
-    edges = [by_border(c, 2*net.border)[0] - c.mean() for c in unlike.movedim(1, 0)]
+    edges = [by_border(c, 2*net.border, inside)[0] - c[:, inside].mean() for c in unlike.movedim(1, 0)]
     net.edge.copy_(torch.stack(edges))
 
 # %% ../../nbs/explain/07_outline.ipynb #cd9f082f

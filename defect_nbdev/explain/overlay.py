@@ -38,6 +38,13 @@ def _painted(im, heat, opacity):
     mixed = (1 - alpha)*np.asarray(im, np.float32) + alpha*hot
     return Image.fromarray(mixed.round().astype(np.uint8))
 
+def _edged(im, region):
+    "A picture with a faint line along the edge of a region."
+    edge = region.outline(im.size[::-1])
+    a = np.asarray(im, np.float32)
+    a[edge] = .5*a[edge] + 127
+    return Image.fromarray(a.round().astype(np.uint8))
+
 def _frame(draw, box):
     "A box with a dark rim, visible on any ground; never thinner than two pixels."
     x0, y0, x1, y1 = box.round().astype(int)
@@ -51,10 +58,12 @@ def overlay(
     im,          # The photo, RGB PIL image, at the size that is wanted
     opacity=.75, # Of the hottest places, 0..1
 )->Image.Image:  # As large as im
-    "Photo with heat and boxes."
+    "Photo with heat and boxes; a faint line shows the region that was looked at."
     w, h = im.size
-    heat = scale_heat(upsample(v.raw, (h, w)), shown_scale(v.scale, v.label))
-    out = _painted(im, heat, opacity)
+    raw, region = upsample(v.raw, (h, w)), getattr(v, 'region', None)
+    if region: raw = raw*region.mask((h, w))
+    out = _painted(im, scale_heat(raw, shown_scale(v.scale, v.label)), opacity)
+    if region: out = _edged(out, region)
     draw, k = ImageDraw.Draw(out), np.array([w/v.size[1], h/v.size[0]]*2)
     for b in v.boxes*k: _frame(draw, b)
     return out

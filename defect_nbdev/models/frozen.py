@@ -32,13 +32,14 @@ def frozen_key(
     size, # Side of the square input, px, or (height, width)
     pixels=None, # `Pixels` by which photos are read; None: the usual ones
 )->str:
-    "Hash of everything besides the photo that frozen features depend on: layers, weights, normalisation, input size, black and white."
+    "Hash of everything besides the photo that frozen features depend on: layers, weights, normalisation, input size, region, black and white."
     c = net.config
     is_patch = c.get('head', 'gap') == 'patch'
     facts = [CACHE_SCHEMA, is_patch, c['backbone'], c.get('layers'), c.get('whole'), c.get('fine'), len(net.prefix),
              net.mean.flatten().tolist(), net.std.flatten().tolist(), np.atleast_1d(size).tolist()]
     tiles = c.get('tiles', [1, 1])
     if tiles != [1, 1]: facts.append(tiles)
+    if 'region' in c: facts.append(c['region'])
     facts.append(str(pixels or Pixels()))
     h = hashlib.sha256(json.dumps(facts).encode())
     for v in net.prefix.state_dict().values(): h.update(v.detach().cpu().contiguous().numpy().tobytes())

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 from .gap import IMAGENET_STATS, defect_net
 from .patch_layers import PatchLayers
-from .patch_maps import (OutlineHead, STEPS, border_place, contrast, patch_heat, sharpen,
+from .patch_maps import (COLD, OutlineHead, STEPS, border_place, contrast, patch_heat, sharpen,
                                             verdict_features)
 
 # %% ../../nbs/models/08_patch.ipynb #9a8b3c67
@@ -35,8 +35,10 @@ class PatchNet(PatchLayers):
         border=None,      # Distances from the border told apart in good photos, patches; None: BORDER; 0: none
         tiles=(1, 1),     # Rows and columns of tiles that a photo is cut into
         stats=IMAGENET_STATS, # (mean, std) of RGB in 0..1
+        region=None,      # Text of the `Region` that `look_at` gave the net; its masks come with the weights
     ):
         super().__init__(backbone, layers, whole, fine, tiles, stats)
+        if region: self.config['region'] = region
         self.border = BORDER.get(backbone, 0) if border is None else border
         channels = [self._width(at) for at in self.at]
         dims = min(dims or DIMS.get(backbone, 128), *channels)     # a narrow layer has no more components
@@ -125,11 +127,11 @@ def distances(self:PatchNet,
 def scaled(self:PatchNet,
     near, # Euclidean distances, float [B, layers, h, w]
 ):        # The same shape; good patches have mean 0 and spread 1
-    "Distances in units of the good patches that lie as far from the borders."
-    if not self.border: return (near - self.far[:, 0, None, None])/self.far[:, 1, None, None]
+    "Distances in units of the good patches that lie as far from the borders; 0 outside the region."
+    if not self.border: return (near - self.far[:, 0, None, None])/self.far[:, 1, None, None]*self.inside
     place = border_place(*near.shape[-2:], self.border)
     mean, std = self.far[..., place].unbind(1)
-    return (near - mean)/std
+    return (near - mean)/std*self.inside
 
 # %% ../../nbs/models/08_patch.ipynb #d4bc1bae
 @patch
@@ -138,10 +140,11 @@ def patch_logits(self:PatchNet,
     d,         # Distances, float [B, layers, h, w]
     head=None, # Number of one head; None: all
 ):             # float [B, heads, h, w]
-    "Logit of each patch, by each head."
+    "Logit of each patch, by each head; `COLD` outside the region."
     v = torch.cat([z, d], 1).movedim(1, -1)
     heads = self.heads if head is None else [self.heads[head]]
-    return torch.cat([h(v) for h in heads], -1).movedim(-1, 1)
+    logits = torch.cat([h(v) for h in heads], -1).movedim(-1, 1)
+    return torch.where(self.inside, logits, COLD)
 
 # %% ../../nbs/models/08_patch.ipynb #da9767fe
 @patch
@@ -190,7 +193,7 @@ def explain(self:PatchNet,
     z = self.whitened(raw)
     d = self.distances(z)
     logits = self.patch_logits(z, d)
-    heat = patch_heat(logits)
+    heat = patch_heat(logits, self.inside)
     mean, std = self.verdict_scale.unbind(1)
     seen = verdict_features(logits, heat, d, self.whole_score(raw))
     return self.verdict((seen - mean)/std)[:, 0], self.outlined(raw, d, logits, heat)

@@ -6,13 +6,14 @@
 __all__ = ['STRIDE', 'FINE_STRIDE', 'PATCH_LAYERS', 'WHOLE_LAYERS', 'FINE_LAYERS', 'PatchLayers']
 
 # %% ../../nbs/models/07_patch_layers.ipynb #ba22283b
+import numpy as np
 import torch
 from fastcore.basics import patch
 from torch import nn
 from torch.nn import functional as F
 from ..core.errors import UserError
 from .gap import IMAGENET_STATS, backbone_parts
-from .tiles import cut_tiles, join_tiles, shrink
+from .tiles import OVERLAP, cut_tiles, join_tiles, shrink, tile_side
 from .timm_backbone import TIMM_LAYERS
 
 # %% ../../nbs/models/07_patch_layers.ipynb #3b467f7b
@@ -31,6 +32,8 @@ WHOLE_LAYERS = {'efficientnet-lite0': ('block4', 'block7', 'block10', 'block14',
 FINE_LAYERS = {'efficientnet-lite0': 'block2'}  # Shows the outline of a defect; other backbones: no outline
 
 # %% ../../nbs/models/07_patch_layers.ipynb #e7fba957
+_REGION = 'look', 'inside'   # Buffers: pixels and patches that are looked at; a single True is everything
+
 class PatchLayers(nn.Module):
     "Frozen convolutions, read at several layers."
     def __init__(self,
@@ -49,6 +52,7 @@ class PatchLayers(nn.Module):
         self._freeze(backbone, layers, whole, fine)
         for name, v in zip(('mean', 'std'), stats):
             self.register_buffer(name, torch.tensor(v).view(1, 3, 1, 1), persistent=False)
+        for name in _REGION: self.register_buffer(name, torch.ones(1, 1, dtype=torch.bool))
         self.config = dict(backbone=backbone, layers=list(layers), whole=list(whole), fine=fine, tiles=list(self.tiles),
                            stats=[list(map(float, s)) for s in stats])
 
@@ -127,9 +131,40 @@ def raw(self:PatchLayers,
     if not exporting and len(x) > 1 and x.device.type == 'cpu':
         one_by_one = [self.raw(o) for o in x.split(1)]     # faster: large maps overflow the cache
         return [torch.cat(r) for r in zip(*one_by_one)]
+    x = torch.where(self.look, x, self.mean)
     if self.tiles == (1, 1): return self._layers(x)
     tiles = cut_tiles(x, self.tiles)
     maps = self._joined([self._layers(t) for t in tiles])
     if not self.whole_at: return maps
     *_, whole = self._layers(shrink(x, tiles[0].shape[-2:]))
     return [*maps, whole]
+
+# %% ../../nbs/models/07_patch_layers.ipynb #23c4622c
+@patch
+def inside_of(self:PatchLayers,
+    size, # (height, width) of a map of the whole photo, places
+)->torch.Tensor: # bool [h, w]; all True without a region
+    "Places of a map with at least one pixel of the region."
+    return F.adaptive_max_pool2d(self.look[None].float(), tuple(size))[0] > 0
+
+@patch
+def look_at(self:PatchLayers,
+    region, # A Region; None: everything
+    size,   # Side of the square input, px, or (height, width); with tiles of the whole photo
+):
+    "Look at a region of the photo only."
+    if region is None: return
+    sides = np.broadcast_to(size, 2).tolist()
+    self.look = torch.from_numpy(region.mask(sides).copy())
+    seams = OVERLAP//STRIDE
+    grid = [n*(tile_side(s, n)//STRIDE) - (n - 1)*seams for s, n in zip(sides, self.tiles)]
+    self.inside = self.inside_of(grid)
+    self.config['region'] = str(region)
+
+# %% ../../nbs/models/07_patch_layers.ipynb #58c5cc1a
+@patch
+def _load_from_state_dict(self:PatchLayers, state, prefix, *args):
+    for name in _REGION:
+        mask = state.setdefault(prefix + name, torch.ones(1, 1, dtype=torch.bool))
+        setattr(self, name, torch.ones(mask.shape, dtype=torch.bool))
+    nn.Module._load_from_state_dict(self, state, prefix, *args)

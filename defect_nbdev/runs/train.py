@@ -15,6 +15,7 @@ from ..core.errors import UserError
 from ..core.files import check_folder, new_folder, to_json
 from ..core.limits import within_limits
 from ..core.lock import alone
+from ..data.regions import read_region
 from ..data.samples import samples
 from ..data.check import quick_check, quick_lines
 from ..data.split import split
@@ -135,6 +136,12 @@ def _limits(out, how, cache_dir=None, **_):
                  'those that are finished stay, and the same command goes on with them')
     return memory, disk
 
+def _look(roi, method, t, say):
+    "Where to look, as an argument for the methods that can."
+    if roi is None: return {}
+    if 'roi' not in method_of(method).options: raise UserError(f'The method {method} always looks at whole photos: leave --roi away (roi=), or take --method patch (method=).')
+    return dict(roi=read_region(roi, t.path, say))
+
 @alone
 def train_run(
     source,          # Folder, .csv manifest, the word elpv, or a samples table
@@ -154,6 +161,7 @@ def train_run(
     export=True,     # Export to ONNX too, if the packages for it are installed?
     track=None,      # 'tensorboard' or 'wandb': losses and figures there too, in files beside out
     more='',         # The next command to try
+    roi=None,        # Where to look, for patch: a Region, the path of a mask (white = look), x0,y0,x1,y1 or x0,y0 x1,y1 x2,y2 ...; None: everywhere
     **kwargs,        # To the method's fit: size, backbone, weights, steps or epochs ...
 )->dict:             # image_metrics of the test part
     "Train, save the bundle, test it, write the results; `out` appears when all is done."
@@ -164,13 +172,14 @@ def train_run(
     settings = how.settings | kwargs
     t, classes = _table(source, samples_kw, feedback, test, seed, how.good_only, say)
     _check(t, source, say)
+    look = _look(roi, method, t, say)
     t = split(t, test, how.valid if valid is None else valid, seed, how.good_only)
     say(_parts_text(t))
-    shown = settings | dict(method=method, parts=name, test=test, seed=seed)
+    shown = settings | {k: str(v) for k, v in look.items()} | dict(method=method, parts=name, test=test, seed=seed)
     limits = within_limits(*_limits(out, how, **kwargs))
     with limits, tracking(track, out, shown) as tracker, new_folder(out, f'{BUNDLE}/{INFO}', force) as f:
         fitted = load(how.fit)(
-            t, seed=seed, record=f/'history.csv', tracker=tracker, say=say if bar else None, bar=bar, **settings)
+            t, seed=seed, record=f/'history.csv', tracker=tracker, say=say if bar else None, bar=bar, **settings, **look)
         _save(f, fitted, source, box_thr, examples, _names(samples_kw, classes), export, say, references)
         m = _test(f, fitted, name, more, bar)
         if tracker:
@@ -190,17 +199,18 @@ def folds_run(
     force=True,      # Replace what is there?
     bar=True,        # Show progress?
     samples_kw=None, # dict, to samples: good, group, skip, pixels
+    roi=None,        # Where to look, as for `train_run`; None: everywhere
     **kwargs,        # To the method's fit
 )->dict:             # As from `cross_validate`
     "Cross-validate and write the figures."
     out = Path(out)
     check_folder(out, 'folds.json', force)
     how = method_of(method)
-    fit = partial(load(how.fit), **(how.settings | kwargs))
     share = kwargs.get('tiles') != 'auto'               # each fold may choose other tiles
     say = partial(print, flush=True) if bar else lambda text: None
     t = samples(source, say=say, good_only=how.good_only, **(samples_kw or {}))
     _check(t, source, say)
+    fit = partial(load(how.fit), **(how.settings | kwargs | _look(roi, method, t, say)))
     with within_limits(*_limits(out, how, **kwargs)):
         r, tested = cross_validate(t, fit, k, valid, seed, share=share, bar=bar)
     with new_folder(out, 'folds.json', force) as f:

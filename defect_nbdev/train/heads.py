@@ -64,9 +64,9 @@ def whitening(
     return mean, vec/(val + floor*val[0]).sqrt()/std[:, None]
 
 # %% ../../nbs/train/06_heads.ipynb #b11774be
-def _sample(maps, n, rng):
+def _sample(maps, n, rng, inside):
     "n patches `[n, C]` of one photo, at the same places in each layer."
-    i = torch.from_numpy(rng.choice(maps[0][0, 0].numel(), n))
+    i = torch.from_numpy(rng.choice(np.flatnonzero(inside), n))
     return [m[0].flatten(1).T[i].float() for m in maps]
 
 @patch
@@ -78,7 +78,7 @@ def fit_whitening(self:PatchNet,
 ):
     "Learn how good patches vary."
     rng, per = np.random.default_rng(seed), max(1, n//photos)
-    drawn = [_sample(m[:len(self.at)], per, rng) for m in good]
+    drawn = [_sample(m[:len(self.at)], per, rng, self.inside_of(m[0].shape[-2:])) for m in good]
     for l, x in enumerate(zip(*drawn)):
         shift, whiten = whitening(torch.cat(x), self.config['dims'])
         getattr(self, f'shift{l}').copy_(shift)
@@ -94,8 +94,9 @@ def fit_memory(self:PatchNet,
 )->torch.Tensor: # [n, layers, h, w]: distance of each photo's patches to the memory without its own fold
     "Fill the memory; return the distances for training."
     rng, m = np.random.default_rng(seed), self.config['bank']
+    inside = self.inside_of(z.shape[-2:])
     for k in range(self.config['folds']):
-        rows = z[torch.from_numpy(good & (fold == k))].movedim(1, -1).flatten(0, 2)
+        rows = z[torch.from_numpy(good & (fold == k))].movedim(1, -1)[:, inside].flatten(0, 1)
         rows = rows[torch.from_numpy(rng.choice(len(rows), m, replace=len(rows) < m))].float()
         for l, b in enumerate(rows.split(self.config['dims'], 1)): getattr(self, f'bank{l}')[k] = b
     self.far[:, 0], self.far[:, 1] = 0., 1.
@@ -106,8 +107,10 @@ def fit_memory(self:PatchNet,
 @patch
 def _fit_scale(self:PatchNet, d):
     "Distances of good photos `[n, layers, h, w]` shall have mean 0 and spread 1."
+    inside = self.inside_of(d.shape[-2:])
     for l, g in enumerate(d.movedim(1, 0)):
-        self.far[l] = torch.stack(by_border(g, self.border) if self.border else (g.mean(), g.std()))
+        seen = g[:, inside]
+        self.far[l] = torch.stack(by_border(g, self.border, inside) if self.border else (seen.mean(), seen.std()))
 
 # %% ../../nbs/train/06_heads.ipynb #2141f757
 def guess_defects(
@@ -118,7 +121,7 @@ def guess_defects(
 ):           # bool [n, p]
     "Patches above the q-quantile of good ones, and at least the `least` highest of each photo."
     out = score > np.quantile(np.asarray(good), q)
-    return out.scatter(1, score.topk(least, 1)[1], True)
+    return out.scatter(1, score.topk(min(least, score.shape[1]), 1)[1], True)
 
 # %% ../../nbs/train/06_heads.ipynb #47f7fc46
 def patch_loss(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['VIEWER_CSS', 'VIEWER_JS']
 
-# %% ../../nbs/report/02_viewer.ipynb #62b06fc0
+# %% ../../nbs/report/02_viewer.ipynb #cea39ce7
 VIEWER_CSS = """
 .viewer {
   position: relative; overflow: hidden; background: #20262b; border-radius: var(--radius);
@@ -33,11 +33,11 @@ VIEWER_CSS = """
 }
 .viewer .tools button[aria-pressed=false] { text-decoration: line-through; opacity: .7 }
 .viewer:empty::before, .viewer .none { color: #c4ccd3 }
-.viewer .none { position: absolute; inset: 0; display: grid; place-content: center; text-align: center; padding: 1rem }
+.viewer .none { position: absolute; inset: 0; pointer-events: none; display: grid; place-content: center; text-align: center; padding: 1rem }
 @media print { .viewer .tools { display: none } }
 """
 
-# %% ../../nbs/report/02_viewer.ipynb #9d62ac24
+# %% ../../nbs/report/02_viewer.ipynb #5964d699
 _JS_PARTS = """
 class Viewer {
   constructor(root) {
@@ -76,7 +76,7 @@ class Viewer {
   }
 """
 
-# %% ../../nbs/report/02_viewer.ipynb #c4064a6e
+# %% ../../nbs/report/02_viewer.ipynb #cc2fa923
 _JS_SHOW = """
   show(part) {
     const same = this.size && part && part.size[0] === this.size[0] && part.size[1] === this.size[1];
@@ -124,7 +124,7 @@ _JS_SHOW = """
   }
 """
 
-# %% ../../nbs/report/02_viewer.ipynb #77eb0cd6
+# %% ../../nbs/report/02_viewer.ipynb #d2621da0
 _JS_ZOOM = """
   room() {
     const w = this.root.clientWidth, h = this.root.clientHeight, [H, W] = this.size, f = Math.min(w/W, h/H);
@@ -162,7 +162,7 @@ _JS_ZOOM = """
   }
 """
 
-# %% ../../nbs/report/02_viewer.ipynb #c937f469
+# %% ../../nbs/report/02_viewer.ipynb #be085b19
 _JS_HANDS = """
   listen() {
     const down = new Map(), r = this.root,

@@ -5,18 +5,18 @@
 # %% auto #0
 __all__ = ['PAGE_CSS', 'TALK_JS', 'FILES_JS', 'PAGE_JS', 'about', 'shell', 'inspect_body']
 
-# %% ../../nbs/app/04_components.ipynb #549ff240
+# %% ../../nbs/app/04_components.ipynb #78d6c34e
 from html import escape
 from string import Template
 from ..explain.scale import SLOW
 from ..report.design import SIGNS, STYLE, VERDICTS
 from ..report.viewer import VIEWER_CSS, VIEWER_JS
 
-# %% ../../nbs/app/04_components.ipynb #0567479a
+# %% ../../nbs/app/04_components.ipynb #9d1cd832
 PAGE_CSS = STYLE + VIEWER_CSS + """
 .top { display: flex; flex-wrap: wrap; gap: .5rem 1.5rem; align-items: center; justify-content: space-between; padding: .7rem 1rem 0 }
 .top h1 { font-size: 1.25rem; margin: 0 }
-.top p { margin: 0; font-size: .85rem }
+.about { color: var(--muted); font-size: .85rem; margin: 0 }
 .top nav { display: flex; flex-wrap: wrap; gap: .2rem 1rem }
 #today { display: flex; flex-wrap: wrap; gap: .4rem; align-items: center }
 #today .plate { padding: .15rem .8rem; font-size: 1.1rem; font-variant-numeric: tabular-nums }
@@ -26,11 +26,11 @@ PAGE_CSS = STYLE + VIEWER_CSS + """
 #verdict .verdict { display: flex; flex-wrap: wrap; gap: .2rem 1.5rem; align-items: center; padding: .4rem 1.3rem; min-height: 7.5rem }
 #verdict .none { color: var(--muted); background: var(--card); font-weight: 400 }
 #verdict b { font-size: clamp(3.6rem, 9vw, 7rem); line-height: 1; letter-spacing: .01em; white-space: nowrap }
-#verdict span { flex: 1 1 18rem; font-weight: 500; overflow-wrap: anywhere }
+#verdict span { flex: 1 1 18rem; font-weight: 500; font-size: 1.15em; overflow-wrap: anywhere }
 #view { height: max(20rem, calc(100vh - 22.5rem)) }
 """
 
-# %% ../../nbs/app/04_components.ipynb #016a3a93
+# %% ../../nbs/app/04_components.ipynb #5d8697b3
 PAGE_CSS += """
 .steps { display: flex; flex-wrap: wrap; gap: .4rem; align-items: center; margin-top: .5rem }
 .steps #where { flex: 1; text-align: center; min-width: 8rem }
@@ -45,9 +45,10 @@ PAGE_CSS += """
 #strip img { width: 100%; height: 100%; object-fit: cover }
 .keys { color: var(--muted); font-size: .85rem; margin: .2rem 0 0 }
 kbd { font: .8rem var(--mono); background: var(--soft); border: 1px solid var(--line); border-radius: .3rem; padding: 0 .35rem }
+button.main kbd { color: inherit; background: none; border-color: currentColor }
 """
 
-# %% ../../nbs/app/04_components.ipynb #f4a7c39c
+# %% ../../nbs/app/04_components.ipynb #c094b54a
 PAGE_CSS += """
 .tabs { display: flex; gap: .3rem; margin-bottom: .7rem }
 .tabs button { flex: 1; padding: .3rem }
@@ -70,7 +71,7 @@ video { width: 100%; border-radius: .5rem; background: #000; display: block; mar
 fieldset { border: 0; padding: 0; margin: 0 0 .5rem; display: flex; flex-wrap: wrap; gap: .2rem 1rem }
 """
 
-# %% ../../nbs/app/04_components.ipynb #3f89a089
+# %% ../../nbs/app/04_components.ipynb #0803a0cd
 PAGE_CSS += """
 #message:empty { display: none }
 #message p { margin: 0; padding: .6rem 1rem; border-radius: .5rem; background: var(--card); border-left: .4rem solid var(--pass-fill) }
@@ -80,7 +81,7 @@ PAGE_CSS += """
 #table tr { cursor: pointer }
 #table tr[aria-current=true] td { box-shadow: inset 0 0 0 99rem color-mix(in srgb, var(--accent) 16%, transparent) }
 #files { display: flex; flex-wrap: wrap; gap: .4rem; margin-top: .5rem }
-body.large .side, body.large .after, body.large .top p, body.large .keys { display: none }
+body.large .after, body.large .keys { display: none }
 body.large .desk { grid-template-columns: minmax(0, 1fr) }
 body.large #view { height: max(16rem, calc(100vh - 20.5rem)) }
 body.large #verdict b { font-size: clamp(3.6rem, 14vw, 9rem) }
@@ -90,13 +91,16 @@ body.large #verdict b { font-size: clamp(3.6rem, 14vw, 9rem) }
 }
 @media (max-width: 40rem) {
   .top, .desk { padding-left: .6rem; padding-right: .6rem }
+  #today .plate { font-size: .95rem; padding: .1rem .6rem }
+  .steps #where { order: -1; flex: 1 0 100% }
+  .steps button { flex: 1 }
   #verdict { position: sticky; top: .3rem; z-index: 3 }
   #verdict .verdict { min-height: 0; font-size: .85rem; padding: .4rem .9rem }
   #table td, #table th { font-size: .85rem; padding: .25rem .4rem }
 }
 """
 
-# %% ../../nbs/app/04_components.ipynb #04f276d4
+# %% ../../nbs/app/04_components.ipynb #855bf86c
 def about(
     page, # A Page
 )->str:
@@ -109,7 +113,7 @@ def about(
     if i['explainer'] in SLOW: said += ' The heat of a part that does not pass takes hundreds of passes: a minute or more.'
     return said
 
-# %% ../../nbs/app/04_components.ipynb #739a2d03
+# %% ../../nbs/app/04_components.ipynb #1f2e88f7
 _SOURCES = """
 <section class="card" id="sources">
   <div class="tabs" role="tablist" aria-label="Where photos come from">
@@ -138,7 +142,7 @@ _SOURCES = """
   </div>
 </section>"""
 
-# %% ../../nbs/app/04_components.ipynb #629cccf7
+# %% ../../nbs/app/04_components.ipynb #0a921524
 _THRESHOLDS = """
 <section class="card">
   <h2>Thresholds</h2>
@@ -166,7 +170,7 @@ _WRONG = """
   </div>
 </section>"""
 
-# %% ../../nbs/app/04_components.ipynb #4d471b24
+# %% ../../nbs/app/04_components.ipynb #92032b34
 _LOOK = """
 <div id="verdict" class="wide" role="status" aria-live="assertive"></div>
 <div id="message" class="wide" role="alert"></div>
@@ -191,7 +195,7 @@ _ALL = """
   <div id="files"></div>
 </section>"""
 
-# %% ../../nbs/app/04_components.ipynb #8ec08acc
+# %% ../../nbs/app/04_components.ipynb #0be7119f
 _SHELL = Template("""<!doctype html><html lang="en"><head>
 <meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <meta name="token" content="$token"><meta name="settings" content="$settings">
@@ -218,13 +222,13 @@ def inspect_body(
 )->str:
     "HTML of the page that inspects."
     nav = ''.join(f'<a href="{escape(to)}">{escape(text)}</a>' for text, to in links)
-    top = (f'<header class="top"><div><h1>Does the part pass?</h1><p class="muted">{escape(about(page))}</p><nav>{nav}</nav></div>'
+    top = (f'<header class="top"><h1>Does the part pass?</h1><nav>{nav}</nav>'
            f'<div id="today" role="group" aria-label="Parts of today"><span class="muted">today</span>{_plates()}</div></header>')
     wrong = _WRONG if page.store else ''
     side = f'<div class="side after">{_SOURCES}{_THRESHOLDS}{wrong}</div>'
-    return f'{top}<main class="desk">{_LOOK}{side}{_ALL}</main>'
+    return f'{top}<main class="desk">{_LOOK}{side}{_ALL}<p class="wide about after">{escape(about(page))}</p></main>'
 
-# %% ../../nbs/app/04_components.ipynb #f1eea072
+# %% ../../nbs/app/04_components.ipynb #7f38826f
 TALK_JS = """'use strict';
 const $ = id => document.getElementById(id), meta = name => document.querySelector(`meta[name=${name}]`).content;
 const S = JSON.parse(meta('settings') || '{}');
@@ -251,7 +255,7 @@ function say(text, bad) { $('message').replaceChildren(...(text ? [el('p', {clas
 const fails = e => say(e.message, true);
 """
 
-# %% ../../nbs/app/04_components.ipynb #062434a2
+# %% ../../nbs/app/04_components.ipynb #260d791c
 FILES_JS = """
 async function filesIn(entry) {
   if (entry.isFile) return [await new Promise((yes, no) => entry.file(yes, no))];
@@ -280,7 +284,7 @@ function dropZone(zone, take) {
 for (const name of ['dragover', 'drop']) addEventListener(name, e => e.preventDefault());
 """
 
-# %% ../../nbs/app/04_components.ipynb #a4f8e5a7
+# %% ../../nbs/app/04_components.ipynb #65e584e2
 _PARTS_JS = """
 const parts = [], viewer = new Viewer($('view'));
 let at = -1;
@@ -302,7 +306,7 @@ function step(by) {
 function go(part) { at = parts.indexOf(part); draw(); }
 """
 
-# %% ../../nbs/app/04_components.ipynb #1c8062e7
+# %% ../../nbs/app/04_components.ipynb #e0d067d2
 _DRAW_JS = """
 let drawn = '';
 function draw() {
@@ -337,7 +341,7 @@ function strip() {
 }
 """
 
-# %% ../../nbs/app/04_components.ipynb #0f0b124a
+# %% ../../nbs/app/04_components.ipynb #b3773128
 _TABLE_JS = """
 const LABELS = Object.keys(S.signs);
 for (const l of LABELS)
@@ -357,9 +361,12 @@ function table() {
 }
 """
 
-# %% ../../nbs/app/04_components.ipynb #5f139047
+# %% ../../nbs/app/04_components.ipynb #ffbf7490
 _TAKE_JS = """
-function count(today) { for (const [l, n] of Object.entries(today)) $(`n-${l}`).textContent = n; }
+function count(today) {
+  for (const [l, n] of Object.entries(today)) $(`n-${l}`).textContent = n;
+  $('n-ERROR').parentNode.hidden = !today.ERROR;
+}
 async function inspect(blob, name) {
   const answer = await ask('PUT', `photos?name=${encodeURIComponent(name)}&${query()}`, blob);
   count(answer.today);
@@ -390,7 +397,7 @@ for (const [i, name] of S.examples.entries())
   }}, el('img', {src: `example/${i}`, alt: `Example ${name}`})));
 """
 
-# %% ../../nbs/app/04_components.ipynb #7310b717
+# %% ../../nbs/app/04_components.ipynb #8f30fb89
 _CAMERA_JS = """
 const video = $('video'), small = el('canvas', {width: 32, height: 24}).getContext('2d', {willReadFrequently: true});
 let stream = null, looking = false, last = null, still = 0, fresh = true;
@@ -441,7 +448,7 @@ $('start').onclick = startCamera;
 $('shot').onclick = shot;
 """
 
-# %% ../../nbs/app/04_components.ipynb #6425e829
+# %% ../../nbs/app/04_components.ipynb #2640aa6e
 _FOLDER_JS = """
 let seen = -1, follows = false;
 async function look() {
@@ -467,7 +474,7 @@ $('follow').onclick = follow;
 $('inbox').addEventListener('keydown', e => { if (e.key === 'Enter') follow(); });
 """
 
-# %% ../../nbs/app/04_components.ipynb #50048d36
+# %% ../../nbs/app/04_components.ipynb #631e74d3
 _SLIDERS_JS = """
 const slider = {};
 for (const name of ['fail', 'review']) {
@@ -501,7 +508,7 @@ $('opacity-range').oninput = e => { viewer.heat.style.opacity = e.target.value; 
 viewer.heat.style.opacity = $('opacity-range').value;
 """
 
-# %% ../../nbs/app/04_components.ipynb #519da067
+# %% ../../nbs/app/04_components.ipynb #23f0a397
 _FORM_JS = """
 const radio = () => document.querySelector('input[name=should]:checked');
 if ($('wrong')) {
@@ -533,7 +540,7 @@ function clear() {
 $('clear').onclick = clear;
 """
 
-# %% ../../nbs/app/04_components.ipynb #269c2fc1
+# %% ../../nbs/app/04_components.ipynb #d01066a6
 _KEYS_JS = """
 function large() {
   const on = document.body.classList.toggle('large');

@@ -6,7 +6,7 @@
 __all__ = ['LOCAL', 'CSP', 'HEADERS', 'OPEN', 'FAULTS', 'check_host', 'Guard', 'free_port', 'Asked', 'Answer', 'safe_name',
            'answered', 'Route', 'site', 'Desk', 'listening', 'served']
 
-# %% ../../nbs/app/05_serve.ipynb #2410a642
+# %% ../../nbs/app/05_serve.ipynb #afe0979d
 import json
 import os
 import re
@@ -30,7 +30,7 @@ from .page import Page
 from .components import PAGE_CSS, PAGE_JS, inspect_body, shell
 from .follow import Follow
 
-# %% ../../nbs/app/05_serve.ipynb #44837def
+# %% ../../nbs/app/05_serve.ipynb #4c89250b
 LOCAL = '127.0.0.1', 'localhost', '::1'
 
 def check_host(
@@ -45,7 +45,7 @@ def check_host(
         raise UserError(f'--host {host} lets other machines reach this page: add --auth user:password.')
     return (user, password) if auth else None
 
-# %% ../../nbs/app/05_serve.ipynb #de0842f6
+# %% ../../nbs/app/05_serve.ipynb #144d788c
 CSP = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 HEADERS = {
@@ -64,7 +64,7 @@ def _cookie(headers):
     m = re.search(r'(?:^|;\s*)defect=([\w-]+)', headers.get('cookie', ''))
     return m[1] if m else ''
 
-# %% ../../nbs/app/05_serve.ipynb #392fd2a8
+# %% ../../nbs/app/05_serve.ipynb #8c7d9073
 class Guard:
     "ASGI middleware that refuses requests from other sites, without a login, or without the token."
     def __init__(self,
@@ -86,7 +86,7 @@ class Guard:
 
     def member(self, headers): return not self.login or _cookie(headers) in self.members
 
-# %% ../../nbs/app/05_serve.ipynb #cbbe3cb0
+# %% ../../nbs/app/05_serve.ipynb #d6f9d324
 def _raw(headers): return [(k.encode(), v.encode()) for k, v in headers.items()]
 
 async def _short(send, status, headers, text):
@@ -112,7 +112,7 @@ async def __call__(self:Guard, scope, receive, send):
         await send(message)
     await self.app(scope, receive, headed)
 
-# %% ../../nbs/app/05_serve.ipynb #940345e2
+# %% ../../nbs/app/05_serve.ipynb #ed06d28f
 def _try(host, port):
     "Listen for a moment; OSError where that doesn't work."
     family, *_, at = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -132,7 +132,7 @@ def free_port(
     address = f'{host}:{port}' if port else host
     raise UserError(f'The page cannot be opened on {address} ({why.strerror}): choose another --port or --host.')
 
-# %% ../../nbs/app/05_serve.ipynb #05bd1ffe
+# %% ../../nbs/app/05_serve.ipynb #73eacfa4
 @dataclass
 class Asked:
     "What a request says."
@@ -156,7 +156,7 @@ class Answer:
     status: int = 200
     headers: dict = field(default_factory=dict)
 
-# %% ../../nbs/app/05_serve.ipynb #982e0ac4
+# %% ../../nbs/app/05_serve.ipynb #a9616d5d
 def safe_name(
     text,           # Name of a file as a visitor's machine gave it
     other='photo',  # Instead of a name without letters
@@ -168,7 +168,7 @@ def safe_name(
     if not dot: stem, end = name, ''
     return fit_name(stem.strip(' .') or other, after=f'.{end}' if end else '', most=150)
 
-# %% ../../nbs/app/05_serve.ipynb #44491ae6
+# %% ../../nbs/app/05_serve.ipynb #b646702f
 FAULTS = UserError, OSError, RuntimeError, sqlite3.Error
 
 def _sorry(e):
@@ -187,7 +187,7 @@ def answered(
     except FAULTS as e: return _json(dict(error=_sorry(e)), 422)
     return a if isinstance(a, Answer) else _json(a)
 
-# %% ../../nbs/app/05_serve.ipynb #75357b0d
+# %% ../../nbs/app/05_serve.ipynb #20c970ba
 @dataclass
 class Route:
     "One thing that the page answers."
@@ -206,9 +206,9 @@ async def _body(request, most):
         if n > most: raise _TooLarge
         yield piece
 
-async def _received(request, route, folder):
-    "An Asked."
-    asked = Asked(dict(request.path_params), dict(request.query_params))
+async def _receive(asked, request, route, folder):
+    "Fill an Asked; what has arrived of a file stands in it from the beginning, so that it can be removed."
+    asked.path, asked.query = dict(request.path_params), dict(request.query_params)
     if route.method == 'PUT':
         asked.name = safe_name(asked.query.get('name', ''))
         asked.upload = folder/token_urlsafe(12)
@@ -219,9 +219,8 @@ async def _received(request, route, folder):
         if route.path == '/login': asked.body = {k: v[0] for k, v in parse_qs(text.decode()).items()}      # a form, not JSON
         else: asked.body = json.loads(text or b'{}')
         if not isinstance(asked.body, dict): raise ValueError
-    return asked
 
-# %% ../../nbs/app/05_serve.ipynb #015343a0
+# %% ../../nbs/app/05_serve.ipynb #786d4107
 def _response(a):
     "An Answer as Starlette's."
     from starlette.responses import FileResponse, Response
@@ -232,9 +231,9 @@ def _endpoint(route, folder):
     "A route's function for Starlette; handlers run in threads."
     from starlette.concurrency import run_in_threadpool
     async def endpoint(request):
-        asked = Asked(upload=None)
+        asked = Asked()
         try:
-            asked = await _received(request, route, folder)
+            await _receive(asked, request, route, folder)
             return _response(await run_in_threadpool(answered, route.handler, asked))
         except _TooLarge:
             return _response(_json(dict(error=f'This is larger than {route.most/1e6:g} MB: make it smaller.'), 413))
@@ -258,7 +257,7 @@ def site(
     for r in [*routes, *_login_routes(guard)]: app.router.routes.append(Way(r.path, _endpoint(r, folder), methods=[r.method]))
     return guard
 
-# %% ../../nbs/app/05_serve.ipynb #fafe7cdf
+# %% ../../nbs/app/05_serve.ipynb #6b3d7aca
 _LOGIN = """<main class="desk"><section class="card wide"><h1>Who are you?</h1>
 <form method="post" action="/login">
 <p><label>Name<br><input name="user" autocomplete="username" required autofocus></label></p>
@@ -281,7 +280,7 @@ def _login_routes(guard):
         return Answer(b'', status=303, headers={'location': '/', 'set-cookie': f'defect={key}; HttpOnly; SameSite=Strict; Path=/'})
     return [Route('GET', '/login', lambda asked: Answer(_login_page())), Route('POST', '/login', login)]
 
-# %% ../../nbs/app/05_serve.ipynb #1fbbf316
+# %% ../../nbs/app/05_serve.ipynb #57c4ad99
 class Desk:
     "Routes of the page that inspects."
     def __init__(self,
@@ -311,7 +310,7 @@ class Desk:
         "Nothing goes on after this."
         if self.followed: self.followed.stop()
 
-# %% ../../nbs/app/05_serve.ipynb #99666362
+# %% ../../nbs/app/05_serve.ipynb #18374906
 @patch
 def _asked_for(self:Desk, asked):
     "(Page, fail, review) of a request with JSON."
@@ -347,7 +346,7 @@ def forget(self:Desk, asked):
     self.page_of().forget(_ids(asked))
     return {}
 
-# %% ../../nbs/app/05_serve.ipynb #71df07cf
+# %% ../../nbs/app/05_serve.ipynb #68e427fc
 def _nothing(): return Answer(b'', 'text/plain', 404)
 
 @patch
@@ -386,7 +385,7 @@ def try_example(self:Desk, asked):
     f, page = _example(self, asked)
     return self._part(page, page.inspect(f, count=False), asked) if f else _nothing()
 
-# %% ../../nbs/app/05_serve.ipynb #3c031666
+# %% ../../nbs/app/05_serve.ipynb #a818c8bd
 @patch
 def follow(self:Desk, asked):
     if not self.may_follow: raise UserError('Folders are followed only by a page that no other machine reaches: use defect watch.')
@@ -410,7 +409,7 @@ def live(self:Desk, asked):
     parts = [page.part(k, fail, review) for k in s.pop('ids') if k in page.seen]
     return s | dict(parts=parts, today=page.tally.counts())
 
-# %% ../../nbs/app/05_serve.ipynb #f60e7d9b
+# %% ../../nbs/app/05_serve.ipynb #aea03642
 def _static(text, kind): return lambda asked: Answer(text.encode(), f'{kind}; charset=utf-8')
 
 @patch
@@ -430,7 +429,7 @@ def routes(self:Desk,
     for r in ways: r.path = at + r.path
     return ways
 
-# %% ../../nbs/app/05_serve.ipynb #14d91aeb
+# %% ../../nbs/app/05_serve.ipynb #73c37266
 @contextmanager
 def listening(
     app,  # An ASGI application
@@ -450,7 +449,7 @@ def listening(
         server.should_exit = True
         thread.join(10)
 
-# %% ../../nbs/app/05_serve.ipynb #f000dde2
+# %% ../../nbs/app/05_serve.ipynb #afbeb9b7
 @contextmanager
 def served(
     model,            # Folder of a run or of its bundle

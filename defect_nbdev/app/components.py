@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['PAGE_CSS', 'TALK_JS', 'FILES_JS', 'PAGE_JS', 'about', 'shell', 'inspect_body']
 
-# %% ../../nbs/app/04_components.ipynb #78d6c34e
+# %% ../../nbs/app/04_components.ipynb #faad0f32
 from html import escape
 from string import Template
 from ..explain.scale import SLOW
 from ..report.design import SIGNS, STYLE, VERDICTS
 from ..report.viewer import VIEWER_CSS, VIEWER_JS
 
-# %% ../../nbs/app/04_components.ipynb #9d1cd832
+# %% ../../nbs/app/04_components.ipynb #2160ca0d
 PAGE_CSS = STYLE + VIEWER_CSS + """
 .top { display: flex; flex-wrap: wrap; gap: .5rem 1.5rem; align-items: center; justify-content: space-between; padding: .7rem 1rem 0 }
 .top h1 { font-size: 1.25rem; margin: 0 }
@@ -30,7 +30,7 @@ PAGE_CSS = STYLE + VIEWER_CSS + """
 #view { height: max(20rem, calc(100vh - 22.5rem)) }
 """
 
-# %% ../../nbs/app/04_components.ipynb #5d8697b3
+# %% ../../nbs/app/04_components.ipynb #6b08317e
 PAGE_CSS += """
 .steps { display: flex; flex-wrap: wrap; gap: .4rem; align-items: center; margin-top: .5rem }
 .steps #where { flex: 1; text-align: center; min-width: 8rem }
@@ -48,7 +48,7 @@ kbd { font: .8rem var(--mono); background: var(--soft); border: 1px solid var(--
 button.main kbd { color: inherit; background: none; border-color: currentColor }
 """
 
-# %% ../../nbs/app/04_components.ipynb #c094b54a
+# %% ../../nbs/app/04_components.ipynb #e3e94f1e
 PAGE_CSS += """
 .tabs { display: flex; gap: .3rem; margin-bottom: .7rem }
 .tabs button { flex: 1; padding: .3rem }
@@ -68,10 +68,11 @@ video { width: 100%; border-radius: .5rem; background: #000; display: block; mar
 .slider { display: grid; grid-template-columns: 1fr 6rem; gap: .1rem .6rem; align-items: center; margin-bottom: .5rem }
 .slider label { grid-column: 1/-1 }
 .slider input { width: 100%; min-width: 0 }
+#opacity input { grid-column: 1/-1 }
 fieldset { border: 0; padding: 0; margin: 0 0 .5rem; display: flex; flex-wrap: wrap; gap: .2rem 1rem }
 """
 
-# %% ../../nbs/app/04_components.ipynb #0803a0cd
+# %% ../../nbs/app/04_components.ipynb #7e4382eb
 PAGE_CSS += """
 #message:empty { display: none }
 #message p { margin: 0; padding: .6rem 1rem; border-radius: .5rem; background: var(--card); border-left: .4rem solid var(--pass-fill) }
@@ -100,7 +101,7 @@ body.large #verdict b { font-size: clamp(3.6rem, 14vw, 9rem) }
 }
 """
 
-# %% ../../nbs/app/04_components.ipynb #855bf86c
+# %% ../../nbs/app/04_components.ipynb #a1ad9426
 def about(
     page, # A Page
 )->str:
@@ -113,7 +114,7 @@ def about(
     if i['explainer'] in SLOW: said += ' The heat of a part that does not pass takes hundreds of passes: a minute or more.'
     return said
 
-# %% ../../nbs/app/04_components.ipynb #1f2e88f7
+# %% ../../nbs/app/04_components.ipynb #3f9e1c67
 _SOURCES = """
 <section class="card" id="sources">
   <div class="tabs" role="tablist" aria-label="Where photos come from">
@@ -142,7 +143,7 @@ _SOURCES = """
   </div>
 </section>"""
 
-# %% ../../nbs/app/04_components.ipynb #0a921524
+# %% ../../nbs/app/04_components.ipynb #c9aa45f2
 _THRESHOLDS = """
 <section class="card">
   <h2>Thresholds</h2>
@@ -170,7 +171,7 @@ _WRONG = """
   </div>
 </section>"""
 
-# %% ../../nbs/app/04_components.ipynb #92032b34
+# %% ../../nbs/app/04_components.ipynb #4f805894
 _LOOK = """
 <div id="verdict" class="wide" role="status" aria-live="assertive"></div>
 <div id="message" class="wide" role="alert"></div>
@@ -195,7 +196,7 @@ _ALL = """
   <div id="files"></div>
 </section>"""
 
-# %% ../../nbs/app/04_components.ipynb #0be7119f
+# %% ../../nbs/app/04_components.ipynb #66873eba
 _SHELL = Template("""<!doctype html><html lang="en"><head>
 <meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <meta name="token" content="$token"><meta name="settings" content="$settings">
@@ -228,7 +229,7 @@ def inspect_body(
     side = f'<div class="side after">{_SOURCES}{_THRESHOLDS}{wrong}</div>'
     return f'{top}<main class="desk">{_LOOK}{side}{_ALL}<p class="wide about after">{escape(about(page))}</p></main>'
 
-# %% ../../nbs/app/04_components.ipynb #7f38826f
+# %% ../../nbs/app/04_components.ipynb #30d90fea
 TALK_JS = """'use strict';
 const $ = id => document.getElementById(id), meta = name => document.querySelector(`meta[name=${name}]`).content;
 const S = JSON.parse(meta('settings') || '{}');
@@ -255,7 +256,7 @@ function say(text, bad) { $('message').replaceChildren(...(text ? [el('p', {clas
 const fails = e => say(e.message, true);
 """
 
-# %% ../../nbs/app/04_components.ipynb #260d791c
+# %% ../../nbs/app/04_components.ipynb #5862b099
 FILES_JS = """
 async function filesIn(entry) {
   if (entry.isFile) return [await new Promise((yes, no) => entry.file(yes, no))];
@@ -284,7 +285,7 @@ function dropZone(zone, take) {
 for (const name of ['dragover', 'drop']) addEventListener(name, e => e.preventDefault());
 """
 
-# %% ../../nbs/app/04_components.ipynb #65e584e2
+# %% ../../nbs/app/04_components.ipynb #2d3b00d2
 _PARTS_JS = """
 const parts = [], viewer = new Viewer($('view'));
 let at = -1;
@@ -306,7 +307,7 @@ function step(by) {
 function go(part) { at = parts.indexOf(part); draw(); }
 """
 
-# %% ../../nbs/app/04_components.ipynb #e0d067d2
+# %% ../../nbs/app/04_components.ipynb #ebe700be
 _DRAW_JS = """
 let drawn = '';
 function draw() {
@@ -341,7 +342,7 @@ function strip() {
 }
 """
 
-# %% ../../nbs/app/04_components.ipynb #b3773128
+# %% ../../nbs/app/04_components.ipynb #a9cad5b0
 _TABLE_JS = """
 const LABELS = Object.keys(S.signs);
 for (const l of LABELS)
@@ -361,7 +362,7 @@ function table() {
 }
 """
 
-# %% ../../nbs/app/04_components.ipynb #ffbf7490
+# %% ../../nbs/app/04_components.ipynb #4e89a04b
 _TAKE_JS = """
 function count(today) {
   for (const [l, n] of Object.entries(today)) $(`n-${l}`).textContent = n;
@@ -397,7 +398,7 @@ for (const [i, name] of S.examples.entries())
   }}, el('img', {src: `example/${i}`, alt: `Example ${name}`})));
 """
 
-# %% ../../nbs/app/04_components.ipynb #8f30fb89
+# %% ../../nbs/app/04_components.ipynb #91f0f7ee
 _CAMERA_JS = """
 const video = $('video'), small = el('canvas', {width: 32, height: 24}).getContext('2d', {willReadFrequently: true});
 let stream = null, looking = false, last = null, still = 0, fresh = true;
@@ -448,7 +449,7 @@ $('start').onclick = startCamera;
 $('shot').onclick = shot;
 """
 
-# %% ../../nbs/app/04_components.ipynb #2640aa6e
+# %% ../../nbs/app/04_components.ipynb #a18fe1d3
 _FOLDER_JS = """
 let seen = -1, follows = false;
 async function look() {
@@ -474,7 +475,7 @@ $('follow').onclick = follow;
 $('inbox').addEventListener('keydown', e => { if (e.key === 'Enter') follow(); });
 """
 
-# %% ../../nbs/app/04_components.ipynb #631e74d3
+# %% ../../nbs/app/04_components.ipynb #026f83b5
 _SLIDERS_JS = """
 const slider = {};
 for (const name of ['fail', 'review']) {
@@ -508,7 +509,7 @@ $('opacity-range').oninput = e => { viewer.heat.style.opacity = e.target.value; 
 viewer.heat.style.opacity = $('opacity-range').value;
 """
 
-# %% ../../nbs/app/04_components.ipynb #23f0a397
+# %% ../../nbs/app/04_components.ipynb #c36d8a90
 _FORM_JS = """
 const radio = () => document.querySelector('input[name=should]:checked');
 if ($('wrong')) {
@@ -540,7 +541,7 @@ function clear() {
 $('clear').onclick = clear;
 """
 
-# %% ../../nbs/app/04_components.ipynb #d01066a6
+# %% ../../nbs/app/04_components.ipynb #38c01c2a
 _KEYS_JS = """
 function large() {
   const on = document.body.classList.toggle('large');

@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['FIRST_CSS', 'FIRST_JS', 'first_body']
 
-# %% ../../nbs/app/08_first_page.ipynb #24eb6f6a
+# %% ../../nbs/app/08_first_page.ipynb #be21e089
 from html import escape
 from ..report.design import STYLE
 from .components import FILES_JS, TALK_JS
 
-# %% ../../nbs/app/08_first_page.ipynb #acd7a5d4
+# %% ../../nbs/app/08_first_page.ipynb #82af9bcb
 FIRST_CSS = STYLE + """
 main { max-width: 70rem; margin: 0 auto; padding: 1.2rem 1rem 3rem; display: grid; gap: var(--gap) }
 main > header { padding: 0 .3rem }
@@ -35,7 +35,7 @@ h2 .no {
 .row input[type=text] { flex: 1 1 10rem; min-width: 0 }
 """
 
-# %% ../../nbs/app/08_first_page.ipynb #d553b068
+# %% ../../nbs/app/08_first_page.ipynb #01ba0280
 FIRST_CSS += """
 .thumbs { display: grid; grid-template-columns: repeat(auto-fill, minmax(4.2rem, 1fr)); gap: .4rem; margin-top: .7rem }
 .thumbs:empty, .said:empty, #message:empty { display: none }
@@ -61,7 +61,7 @@ FIRST_CSS += """
 details summary { cursor: pointer; padding: .3rem 0 }
 """
 
-# %% ../../nbs/app/08_first_page.ipynb #8f70fed5
+# %% ../../nbs/app/08_first_page.ipynb #224b6eb4
 def _zone(kind, title, hint):
     "Where photos of one kind come in."
     return f"""
@@ -85,7 +85,7 @@ _PHOTOS = f"""
 <div class="two">{_zone('good', 'Good parts', 'files or folders, 10 or more to begin with')}
 {_zone('anomaly', 'Anomalies', 'if there are any: parts with a defect')}</div></section>"""
 
-# %% ../../nbs/app/08_first_page.ipynb #04f03ea0
+# %% ../../nbs/app/08_first_page.ipynb #6914da35
 _CHECK = """
 <section id="check-card"><h2><span class="no">2</span>What is wrong with the photos</h2>
 <p id="check-said" class="muted" role="status">Photos are looked at as soon as they are here.</p>
@@ -118,7 +118,7 @@ def first_body(
     head = f'<header><h1>{escape(name)}</h1><p class="muted">Everything stays on this machine, in {escape(str(folder))}.</p></header>'
     return f'<main>{head}<div id="message" role="alert"></div>{_PHOTOS}{_CHECK}{_TRAIN}{_LOOK}</main>'
 
-# %% ../../nbs/app/08_first_page.ipynb #e83e46e4
+# %% ../../nbs/app/08_first_page.ipynb #4b0906ce
 _TAKE_JS = """
 const KINDS = ['good', 'anomaly'], BESIDE = /^(\\.|thumbs\\.db$|desktop\\.ini$)/i;
 let travelling = 0, version = '';
@@ -129,7 +129,6 @@ function tell(kind, bad, well) {
 }
 async function take(kind, files) {
   const bar = $(`bar-${kind}`), bad = [], well = [], photos = files.filter(f => !BESIDE.test(f.name));
-  let came = 0;
   travelling++;
   bar.hidden = false;
   for (const [i, f] of photos.entries()) {
@@ -137,7 +136,6 @@ async function take(kind, files) {
     try {
       const a = await ask('PUT', `photos/${kind}?name=${encodeURIComponent(f.name)}`, f);
       if (a.said) well.push(a.said);
-      else came++;
     } catch (e) { bad.push(e.message); }
     if (i % 8 === 7) await refresh();
   }
@@ -145,7 +143,6 @@ async function take(kind, files) {
   travelling--;
   tell(kind, bad, well);
   await refresh();
-  if (came && !travelling) await act('check');
 }
 addEventListener('beforeunload', e => { if (travelling) e.preventDefault(); });
 for (const kind of KINDS) {
@@ -162,7 +159,7 @@ for (const kind of KINDS) {
 }
 """
 
-# %% ../../nbs/app/08_first_page.ipynb #84a0cc74
+# %% ../../nbs/app/08_first_page.ipynb #06785ddf
 _PHOTOS_JS = """
 async function thumbs() {
   const a = await ask('GET', 'names');
@@ -181,12 +178,11 @@ function copying(c) {
     bar.value = c.n/c.of;
     if (running || wasCopying) tell(c.kind, c.said, running ? [`${c.n} of ${c.of} photos of ${c.folder}`] : [`${c.n} photos of ${c.folder} were looked at. ${c.passed}`]);
   }
-  if (wasCopying && !running) act('check');
   wasCopying = running;
 }
 """
 
-# %% ../../nbs/app/08_first_page.ipynb #a99e3bf4
+# %% ../../nbs/app/08_first_page.ipynb #4a2dabfe
 _WORK_JS = """
 async function act(what, body) {
   say('');
@@ -231,7 +227,7 @@ function trained(t, n) {
 }
 """
 
-# %% ../../nbs/app/08_first_page.ipynb #cefad6ef
+# %% ../../nbs/app/08_first_page.ipynb #4f21d90b
 _STATE_JS = """
 async function refresh() {
   let a;
@@ -242,6 +238,8 @@ async function refresh() {
   checked(a.check, all);
   trained(a.train, a.counts);
   copying(a.copying);
+  const new_ = a.check.state === 'none' || a.check.old;
+  if (all && new_ && a.check.state !== 'running' && !travelling && !wasCopying) await ask('POST', 'check').catch(fails);
   if (a.version !== version) { version = a.version; await thumbs().catch(fails); }
 }
 $('check').onclick = () => act('check');

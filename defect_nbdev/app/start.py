@@ -5,28 +5,28 @@
 # %% auto #0
 __all__ = ['SANDBOX', 'Start', 'started']
 
-# %% ../../nbs/app/08_start.ipynb #a03e3715
+# %% ../../nbs/app/08_start.ipynb #605317ab
 import io
 import json
 import shutil
 import tempfile
 import webbrowser
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_urlsafe
-from threading import Lock
+from threading import Lock, Thread
 from fastcore.basics import patch
 from ..core.errors import UserError, need
 from ..data.images import read_image
 from ..deploy.info import BUNDLE, INFO
 from .page import Page
 from .components import shell
-from .serve import LOCAL, Answer, Desk, Route, free_port, listening, site, _nothing, _static
+from .serve import FAULTS, LOCAL, Answer, Desk, Route, free_port, listening, site, _nothing, _static
 from .training import CHECKED, RUN, WORK, Job
 from .first_page import FIRST_CSS, FIRST_JS, first_body
 from .project import KINDS, Project
 
-# %% ../../nbs/app/08_start.ipynb #45fe55f7
+# %% ../../nbs/app/08_start.ipynb #3e2377b3
 class Start:
     "Routes of the page for the first hour."
     def __init__(self,
@@ -48,7 +48,7 @@ class Start:
 
     def bundle(self): return self.project.folder/RUN/BUNDLE/INFO
 
-# %% ../../nbs/app/08_start.ipynb #ec419eeb
+# %% ../../nbs/app/08_start.ipynb #de9870e0
 @patch
 def page(self:Start)->Page:
     "The Page of the newest model; it is opened when it is asked for first."
@@ -70,7 +70,7 @@ def inspect(self:Start, asked):
     if self.bundle().is_file(): return self.desk.home(asked)
     return Answer(b'', status=303, headers={'location': '/'})
 
-# %% ../../nbs/app/08_start.ipynb #7e9a4993
+# %% ../../nbs/app/08_start.ipynb #57f51487
 @patch
 def take(self:Start, asked):
     "A photo comes in. It lies under its own name for a moment, because its ending says what it is."
@@ -111,7 +111,7 @@ def thumb(self:Start, asked):
     im.save(f, 'JPEG', quality=80)
     return Answer(f.getvalue(), 'image/jpeg')
 
-# %% ../../nbs/app/08_start.ipynb #223e7047
+# %% ../../nbs/app/08_start.ipynb #563fc94f
 @patch
 def begin(self:Start,
     kind, # A key of WORK
@@ -137,15 +137,22 @@ def cancel(self:Start, asked):
     return {}
 
 @patch
+def _open_ahead(self:Start):
+    "Open a new model before somebody waits for it; who asks for it meanwhile hears why it can't be opened."
+    if self.lock.locked() or self.opened[0] == self.bundle().stat().st_mtime_ns: return
+    with suppress(*FAULTS): self.page()
+
+@patch
 def state(self:Start, asked):
     "All that the page shows."
     version = self.project.version()
     jobs = {k: j.state() for k, j in self.jobs.items()}
     for s in jobs.values(): s['old'] = s.get('version') not in (None, version)
     jobs['train']['model'] = self.bundle().is_file()
+    if jobs['train']['model'] and jobs['train']['state'] != 'running': Thread(target=self._open_ahead, daemon=True).start()
     return dict(counts=self.project.counts(), version=version, copying=self.project.copying, **jobs)
 
-# %% ../../nbs/app/08_start.ipynb #ad22af31
+# %% ../../nbs/app/08_start.ipynb #1a4b6f67
 SANDBOX = ("sandbox allow-scripts; default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
            "base-uri 'none'; frame-ancestors 'none'")
 
@@ -169,7 +176,7 @@ def routes(self:Start)->list:
         Route('GET', '/report', self._written(RUN, 'report.html')), Route('GET', '/checked', self._written(CHECKED, 'check.html')),
         Route('GET', '/inspect/', self.inspect), *desk]
 
-# %% ../../nbs/app/08_start.ipynb #cd9fbb56
+# %% ../../nbs/app/08_start.ipynb #73e18ce1
 @contextmanager
 def started(
     folder='defect_start', # Of the project; made if it is missing

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Follow']
 
-# %% ../../nbs/app/04_follow.ipynb #bd647c95
+# %% ../../nbs/app/04_follow.ipynb #19066b1c
 from collections import deque
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from ..core.errors import UserError
 from ..deploy.inspector import Inspector
 from ..batch.watch import Watch
 
-# %% ../../nbs/app/04_follow.ipynb #5e8f15fc
+# %% ../../nbs/app/04_follow.ipynb #c113e5f0
 class Follow:
     "A folder that is followed until `stop`."
     def __init__(self,
@@ -39,7 +39,7 @@ class Follow:
         self.ending.set()
         self.thread.join(60)
 
-# %% ../../nbs/app/04_follow.ipynb #891b3c10
+# %% ../../nbs/app/04_follow.ipynb #eeda14fb
 @patch
 def _see(self:Follow, v):
     "A new verdict."
@@ -64,7 +64,7 @@ def _run(self:Follow):
     except Exception as e: self.error = f'{self.folder} is no longer followed ({type(e).__name__}: {e}): follow it again.'
     finally: self.ready.set()
 
-# %% ../../nbs/app/04_follow.ipynb #b4373035
+# %% ../../nbs/app/04_follow.ipynb #0de0d218
 @patch
 def state(self:Follow,
     after=-1, # Number of the last verdict that a tab has

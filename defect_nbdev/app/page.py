@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Page']
 
-# %% ../../nbs/app/03_page.ipynb #10184445
+# %% ../../nbs/app/03_page.ipynb #bdb7a2eb
 import io
 import os
 import shutil
@@ -28,7 +28,7 @@ from ..deploy.inspector import Inspector
 from .rejudge import headline, judged, write_desk
 from .today import Tally
 
-# %% ../../nbs/app/03_page.ipynb #bc777936
+# %% ../../nbs/app/03_page.ipynb #6c8f5d0a
 def _store(store, info):
     "Where corrections go; None where the model's photos are elsewhere, so that corrections need --store."
     if store: return Path(store)
@@ -36,7 +36,7 @@ def _store(store, info):
     try: return store_of(source)
     except UserError: return None
 
-# %% ../../nbs/app/03_page.ipynb #526857d9
+# %% ../../nbs/app/03_page.ipynb #3186c149
 class Page:
     "What happens between photos, verdicts and corrections."
     def __init__(self,
@@ -64,7 +64,7 @@ class Page:
         f.mkdir(parents=True, exist_ok=True)
         return f
 
-# %% ../../nbs/app/03_page.ipynb #9b0ba522
+# %% ../../nbs/app/03_page.ipynb #09f8db91
 def _bytes_in(folder): return sum(f.stat().st_size for f in folder.rglob('*') if f.is_file())
 
 @patch
@@ -85,17 +85,17 @@ def too_many(self:Page):
     return (f'More than {self.files} photos are too many for the page, which takes {self.files} at a time: '
             'use defect predict FOLDER -o OUT for more.')
 
-# %% ../../nbs/app/03_page.ipynb #1caf97e9
+# %% ../../nbs/app/03_page.ipynb #1d49282c
 _HOURS = 6
 
 @patch
 def keep(self:Page,
     v,         # A Verdict; its photo lies in a folder of its own, which `forget` removes
-    own=True,  # Is it a copy of ours? False: `forget` leaves the file alone
+    own=True,  # Is it a copy for one visitor? False: it belongs to all, and `forget` leaves it alone
 )->str:        # Its id
     "Remember a verdict."
     old = [k for k, (_, t, _) in self.seen.items() if t < time.time() - 3600*_HOURS]
-    self.forget(old)
+    for o in old: self._drop(o)
     k = token_urlsafe(16)
     self.seen[k] = v, time.time(), own
     return k
@@ -106,8 +106,12 @@ def forget(self:Page,
 ):
     "Remove their photos."
     for k in ids:
-        v, _, own = self.seen.pop(k, (None, 0, False))
-        if own: shutil.rmtree(Path(v.path).parent, ignore_errors=True)
+        if k in self.seen and self.seen[k][2]: self._drop(k)
+
+@patch
+def _drop(self:Page, k):
+    v, _, own = self.seen.pop(k)
+    if own: shutil.rmtree(Path(v.path).parent, ignore_errors=True)
 
 @patch
 def verdict(self:Page,
@@ -119,7 +123,7 @@ def verdict(self:Page,
     if k not in self.seen: raise UserError('This photo is no longer here: drop it again.')
     return judged(self.seen[k][0], *self.exact(fail, review))
 
-# %% ../../nbs/app/03_page.ipynb #dc34980e
+# %% ../../nbs/app/03_page.ipynb #cf82055d
 def _unrounded(shown, own): return own if shown is None or shown == round(own, 3) else shown
 
 @patch
@@ -128,7 +132,7 @@ def exact(self:Page, fail, review):
     i = self.inspector
     return _unrounded(fail, i.fail_at), _unrounded(review, i.review_at)
 
-# %% ../../nbs/app/03_page.ipynb #8623ada0
+# %% ../../nbs/app/03_page.ipynb #54a57a97
 @patch
 def inspect(self:Page,
     file,       # A photo, which is copied
@@ -148,7 +152,7 @@ def inspect(self:Page,
     if count: self.tally.add(v.label)
     return self.keep(v)
 
-# %% ../../nbs/app/03_page.ipynb #8d20fc94
+# %% ../../nbs/app/03_page.ipynb #1794685d
 _SIDE, _HEAT_SIDE = 2400, 800     # px, the longest side of what a browser gets
 
 @patch
@@ -178,7 +182,7 @@ def heat(self:Page,
     Image.fromarray(layer).save(f, 'PNG', compress_level=1)
     return f.getvalue()
 
-# %% ../../nbs/app/03_page.ipynb #21f11b09
+# %% ../../nbs/app/03_page.ipynb #67f54f41
 def _no_folder(text, path): return text.replace(str(Path(path).parent) + os.sep, '')
 
 @patch
@@ -195,7 +199,7 @@ def part(self:Page,
     return said | dict(p=round(float(v.p_anomaly), 4), size=list(v.size), boxes=v.boxes.tolist(), scores=scores,
                        remark=_no_folder(v.unlike, v.path), heat=v.raw.shape != (1, 1))
 
-# %% ../../nbs/app/03_page.ipynb #1737330c
+# %% ../../nbs/app/03_page.ipynb #6b7df802
 @patch
 def write(self:Page,
     ids,     # Of the verdicts, in their order
@@ -210,7 +214,7 @@ def write(self:Page,
     out = Path(tempfile.mkdtemp(dir=self._new('files')))
     return write_desk(vs, out, self.verdict(k, fail, review), opacity)
 
-# %% ../../nbs/app/03_page.ipynb #2b2a77e6
+# %% ../../nbs/app/03_page.ipynb #d06992a3
 @patch
 def _copy(self:Page, path):
     "A copy of a photo that stays when the page ends."

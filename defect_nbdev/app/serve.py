@@ -6,7 +6,7 @@
 __all__ = ['LOCAL', 'CSP', 'HEADERS', 'OPEN', 'FAULTS', 'check_host', 'Guard', 'free_port', 'Asked', 'Answer', 'safe_name',
            'answered', 'Route', 'site', 'Desk', 'listening', 'served']
 
-# %% ../../nbs/app/05_serve.ipynb #afe0979d
+# %% ../../nbs/app/05_serve.ipynb #3466be0b
 import json
 import os
 import re
@@ -30,7 +30,7 @@ from .page import Page
 from .components import PAGE_CSS, PAGE_JS, inspect_body, shell
 from .follow import Follow
 
-# %% ../../nbs/app/05_serve.ipynb #4c89250b
+# %% ../../nbs/app/05_serve.ipynb #0982c517
 LOCAL = '127.0.0.1', 'localhost', '::1'
 
 def check_host(
@@ -45,11 +45,11 @@ def check_host(
         raise UserError(f'--host {host} lets other machines reach this page: add --auth user:password.')
     return (user, password) if auth else None
 
-# %% ../../nbs/app/05_serve.ipynb #144d788c
+# %% ../../nbs/app/05_serve.ipynb #8bcc9bc4
 CSP = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 HEADERS = {
-    'content-security-policy': CSP, 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer',
+    'content-security-policy': CSP, 'x-content-type-options': 'nosniff', 'referrer-policy': 'same-origin',
     'cache-control': 'no-store', 'cross-origin-resource-policy': 'same-origin',
     'permissions-policy': 'camera=(self), microphone=(), geolocation=()'}
 OPEN = '/login', '/page.css'                 # What may be seen without a login
@@ -64,7 +64,7 @@ def _cookie(headers):
     m = re.search(r'(?:^|;\s*)defect=([\w-]+)', headers.get('cookie', ''))
     return m[1] if m else ''
 
-# %% ../../nbs/app/05_serve.ipynb #8c7d9073
+# %% ../../nbs/app/05_serve.ipynb #df19a71d
 class Guard:
     "ASGI middleware that refuses requests from other sites, without a login, or without the token."
     def __init__(self,
@@ -86,7 +86,7 @@ class Guard:
 
     def member(self, headers): return not self.login or _cookie(headers) in self.members
 
-# %% ../../nbs/app/05_serve.ipynb #d6f9d324
+# %% ../../nbs/app/05_serve.ipynb #4d2ad7fc
 def _raw(headers): return [(k.encode(), v.encode()) for k, v in headers.items()]
 
 async def _short(send, status, headers, text):
@@ -112,7 +112,7 @@ async def __call__(self:Guard, scope, receive, send):
         await send(message)
     await self.app(scope, receive, headed)
 
-# %% ../../nbs/app/05_serve.ipynb #ed06d28f
+# %% ../../nbs/app/05_serve.ipynb #ce44a1a1
 def _try(host, port):
     "Listen for a moment; OSError where that doesn't work."
     family, *_, at = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -132,7 +132,7 @@ def free_port(
     address = f'{host}:{port}' if port else host
     raise UserError(f'The page cannot be opened on {address} ({why.strerror}): choose another --port or --host.')
 
-# %% ../../nbs/app/05_serve.ipynb #73eacfa4
+# %% ../../nbs/app/05_serve.ipynb #0ad83c66
 @dataclass
 class Asked:
     "What a request says."
@@ -156,7 +156,7 @@ class Answer:
     status: int = 200
     headers: dict = field(default_factory=dict)
 
-# %% ../../nbs/app/05_serve.ipynb #a9616d5d
+# %% ../../nbs/app/05_serve.ipynb #a7868c85
 def safe_name(
     text,           # Name of a file as a visitor's machine gave it
     other='photo',  # Instead of a name without letters
@@ -168,7 +168,7 @@ def safe_name(
     if not dot: stem, end = name, ''
     return fit_name(stem.strip(' .') or other, after=f'.{end}' if end else '', most=150)
 
-# %% ../../nbs/app/05_serve.ipynb #b646702f
+# %% ../../nbs/app/05_serve.ipynb #6bc41a26
 FAULTS = UserError, OSError, RuntimeError, sqlite3.Error
 
 def _sorry(e):
@@ -187,7 +187,7 @@ def answered(
     except FAULTS as e: return _json(dict(error=_sorry(e)), 422)
     return a if isinstance(a, Answer) else _json(a)
 
-# %% ../../nbs/app/05_serve.ipynb #20c970ba
+# %% ../../nbs/app/05_serve.ipynb #67132318
 @dataclass
 class Route:
     "One thing that the page answers."
@@ -220,7 +220,7 @@ async def _receive(asked, request, route, folder):
         else: asked.body = json.loads(text or b'{}')
         if not isinstance(asked.body, dict): raise ValueError
 
-# %% ../../nbs/app/05_serve.ipynb #786d4107
+# %% ../../nbs/app/05_serve.ipynb #b32ed80e
 def _response(a):
     "An Answer as Starlette's."
     from starlette.responses import FileResponse, Response
@@ -257,7 +257,7 @@ def site(
     for r in [*routes, *_login_routes(guard)]: app.router.routes.append(Way(r.path, _endpoint(r, folder), methods=[r.method]))
     return guard
 
-# %% ../../nbs/app/05_serve.ipynb #6b3d7aca
+# %% ../../nbs/app/05_serve.ipynb #b4738488
 _LOGIN = """<main class="desk"><section class="card wide"><h1>Who are you?</h1>
 <form method="post" action="/login">
 <p><label>Name<br><input name="user" autocomplete="username" required autofocus></label></p>
@@ -280,7 +280,7 @@ def _login_routes(guard):
         return Answer(b'', status=303, headers={'location': '/', 'set-cookie': f'defect={key}; HttpOnly; SameSite=Strict; Path=/'})
     return [Route('GET', '/login', lambda asked: Answer(_login_page())), Route('POST', '/login', login)]
 
-# %% ../../nbs/app/05_serve.ipynb #57c4ad99
+# %% ../../nbs/app/05_serve.ipynb #fd99cb3e
 class Desk:
     "Routes of the page that inspects."
     def __init__(self,
@@ -310,7 +310,7 @@ class Desk:
         "Nothing goes on after this."
         if self.followed: self.followed.stop()
 
-# %% ../../nbs/app/05_serve.ipynb #18374906
+# %% ../../nbs/app/05_serve.ipynb #cafa5eb0
 @patch
 def _asked_for(self:Desk, asked):
     "(Page, fail, review) of a request with JSON."
@@ -346,7 +346,7 @@ def forget(self:Desk, asked):
     self.page_of().forget(_ids(asked))
     return {}
 
-# %% ../../nbs/app/05_serve.ipynb #68e427fc
+# %% ../../nbs/app/05_serve.ipynb #0b6f5153
 def _nothing(): return Answer(b'', 'text/plain', 404)
 
 @patch
@@ -385,7 +385,7 @@ def try_example(self:Desk, asked):
     f, page = _example(self, asked)
     return self._part(page, page.inspect(f, count=False), asked) if f else _nothing()
 
-# %% ../../nbs/app/05_serve.ipynb #a818c8bd
+# %% ../../nbs/app/05_serve.ipynb #ea0f158b
 @patch
 def follow(self:Desk, asked):
     if not self.may_follow: raise UserError('Folders are followed only by a page that no other machine reaches: use defect watch.')
@@ -409,7 +409,7 @@ def live(self:Desk, asked):
     parts = [page.part(k, fail, review) for k in s.pop('ids') if k in page.seen]
     return s | dict(parts=parts, today=page.tally.counts())
 
-# %% ../../nbs/app/05_serve.ipynb #aea03642
+# %% ../../nbs/app/05_serve.ipynb #57ab2491
 def _static(text, kind): return lambda asked: Answer(text.encode(), f'{kind}; charset=utf-8')
 
 @patch
@@ -429,7 +429,7 @@ def routes(self:Desk,
     for r in ways: r.path = at + r.path
     return ways
 
-# %% ../../nbs/app/05_serve.ipynb #73c37266
+# %% ../../nbs/app/05_serve.ipynb #87670091
 @contextmanager
 def listening(
     app,  # An ASGI application
@@ -449,7 +449,7 @@ def listening(
         server.should_exit = True
         thread.join(10)
 
-# %% ../../nbs/app/05_serve.ipynb #afbeb9b7
+# %% ../../nbs/app/05_serve.ipynb #b83c4099
 @contextmanager
 def served(
     model,            # Folder of a run or of its bundle

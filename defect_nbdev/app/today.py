@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Tally']
 
-# %% ../../nbs/app/02_today.ipynb #90e71cba
+# %% ../../nbs/app/02_today.ipynb #41329cea
 import sqlite3
 from contextlib import closing
 from datetime import date
@@ -14,7 +14,7 @@ from threading import Lock
 from fastcore.basics import patch
 from ..report.design import VERDICTS
 
-# %% ../../nbs/app/02_today.ipynb #4d9610ab
+# %% ../../nbs/app/02_today.ipynb #b57ec1f9
 _TABLE = 'create table if not exists today (day text, verdict text, n integer, primary key (day, verdict))'
 _ONE_MORE = """insert into today values (?, ?, 1) on conflict (day, verdict) do update set n = n + 1"""
 
@@ -37,7 +37,7 @@ class Tally:
         try: return self._ask(sql, values)
         except (sqlite3.Error, OSError): self.file = None
 
-# %% ../../nbs/app/02_today.ipynb #a5fc55b4
+# %% ../../nbs/app/02_today.ipynb #9793cea1
 def _day(): return date.today().isoformat()
 
 @patch

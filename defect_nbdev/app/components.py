@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['PAGE_CSS', 'TALK_JS', 'FILES_JS', 'PAGE_JS', 'about', 'shell', 'inspect_body']
 
-# %% ../../nbs/app/04_components.ipynb #faad0f32
+# %% ../../nbs/app/04_components.ipynb #6741026e
 from html import escape
 from string import Template
 from ..explain.scale import SLOW
 from ..report.design import SIGNS, STYLE, VERDICTS
 from ..report.viewer import VIEWER_CSS, VIEWER_JS
 
-# %% ../../nbs/app/04_components.ipynb #2160ca0d
+# %% ../../nbs/app/04_components.ipynb #5b530f57
 PAGE_CSS = STYLE + VIEWER_CSS + """
 .top { display: flex; flex-wrap: wrap; gap: .5rem 1.5rem; align-items: center; justify-content: space-between; padding: .7rem 1rem 0 }
 .top h1 { font-size: 1.25rem; margin: 0 }
@@ -30,7 +30,7 @@ PAGE_CSS = STYLE + VIEWER_CSS + """
 #view { height: max(20rem, calc(100vh - 22.5rem)) }
 """
 
-# %% ../../nbs/app/04_components.ipynb #6b08317e
+# %% ../../nbs/app/04_components.ipynb #245587c0
 PAGE_CSS += """
 .steps { display: flex; flex-wrap: wrap; gap: .4rem; align-items: center; margin-top: .5rem }
 .steps #where { flex: 1; text-align: center; min-width: 8rem }
@@ -48,7 +48,7 @@ kbd { font: .8rem var(--mono); background: var(--soft); border: 1px solid var(--
 button.main kbd { color: inherit; background: none; border-color: currentColor }
 """
 
-# %% ../../nbs/app/04_components.ipynb #e3e94f1e
+# %% ../../nbs/app/04_components.ipynb #36857526
 PAGE_CSS += """
 .tabs { display: flex; gap: .3rem; margin-bottom: .7rem }
 .tabs button { flex: 1; padding: .3rem }
@@ -72,19 +72,21 @@ video { width: 100%; border-radius: .5rem; background: #000; display: block; mar
 fieldset { border: 0; padding: 0; margin: 0 0 .5rem; display: flex; flex-wrap: wrap; gap: .2rem 1rem }
 """
 
-# %% ../../nbs/app/04_components.ipynb #7e4382eb
+# %% ../../nbs/app/04_components.ipynb #65faaf05
 PAGE_CSS += """
 #message:empty { display: none }
 #message p { margin: 0; padding: .6rem 1rem; border-radius: .5rem; background: var(--card); border-left: .4rem solid var(--pass-fill) }
 #message p.bad { border-color: var(--fail-fill) }
 #table { overflow: auto; max-height: 26rem }
 #table table { width: 100% }
+#table td { vertical-align: middle }
+#table button { min-height: 1.9rem; padding: 0 .5rem }
 #table tr { cursor: pointer }
 #table tr[aria-current=true] td { box-shadow: inset 0 0 0 99rem color-mix(in srgb, var(--accent) 16%, transparent) }
 #files { display: flex; flex-wrap: wrap; gap: .4rem; margin-top: .5rem }
 body.large .after, body.large .keys { display: none }
 body.large .desk { grid-template-columns: minmax(0, 1fr) }
-body.large #view { height: max(16rem, calc(100vh - 20.5rem)) }
+body.large #view { height: max(16rem, calc(100vh - 24.5rem)) }
 body.large #verdict b { font-size: clamp(3.6rem, 14vw, 9rem) }
 @media (max-width: 60rem) {
   .desk { grid-template-columns: minmax(0, 1fr) }
@@ -101,7 +103,7 @@ body.large #verdict b { font-size: clamp(3.6rem, 14vw, 9rem) }
 }
 """
 
-# %% ../../nbs/app/04_components.ipynb #a1ad9426
+# %% ../../nbs/app/04_components.ipynb #3877e968
 def about(
     page, # A Page
 )->str:
@@ -114,7 +116,7 @@ def about(
     if i['explainer'] in SLOW: said += ' The heat of a part that does not pass takes hundreds of passes: a minute or more.'
     return said
 
-# %% ../../nbs/app/04_components.ipynb #3f9e1c67
+# %% ../../nbs/app/04_components.ipynb #835dcd40
 _SOURCES = """
 <section class="card" id="sources">
   <div class="tabs" role="tablist" aria-label="Where photos come from">
@@ -143,7 +145,7 @@ _SOURCES = """
   </div>
 </section>"""
 
-# %% ../../nbs/app/04_components.ipynb #c9aa45f2
+# %% ../../nbs/app/04_components.ipynb #68f5d8f8
 _THRESHOLDS = """
 <section class="card">
   <h2>Thresholds</h2>
@@ -171,7 +173,7 @@ _WRONG = """
   </div>
 </section>"""
 
-# %% ../../nbs/app/04_components.ipynb #4f805894
+# %% ../../nbs/app/04_components.ipynb #ad258f47
 _LOOK = """
 <div id="verdict" class="wide" role="status" aria-live="assertive"></div>
 <div id="message" class="wide" role="alert"></div>
@@ -196,7 +198,7 @@ _ALL = """
   <div id="files"></div>
 </section>"""
 
-# %% ../../nbs/app/04_components.ipynb #66873eba
+# %% ../../nbs/app/04_components.ipynb #c2de5e3b
 _SHELL = Template("""<!doctype html><html lang="en"><head>
 <meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <meta name="token" content="$token"><meta name="settings" content="$settings">
@@ -229,7 +231,7 @@ def inspect_body(
     side = f'<div class="side after">{_SOURCES}{_THRESHOLDS}{wrong}</div>'
     return f'{top}<main class="desk">{_LOOK}{side}{_ALL}<p class="wide about after">{escape(about(page))}</p></main>'
 
-# %% ../../nbs/app/04_components.ipynb #30d90fea
+# %% ../../nbs/app/04_components.ipynb #432a7066
 TALK_JS = """'use strict';
 const $ = id => document.getElementById(id), meta = name => document.querySelector(`meta[name=${name}]`).content;
 const S = JSON.parse(meta('settings') || '{}');
@@ -256,7 +258,7 @@ function say(text, bad) { $('message').replaceChildren(...(text ? [el('p', {clas
 const fails = e => say(e.message, true);
 """
 
-# %% ../../nbs/app/04_components.ipynb #5862b099
+# %% ../../nbs/app/04_components.ipynb #ca1da0b6
 FILES_JS = """
 async function filesIn(entry) {
   if (entry.isFile) return [await new Promise((yes, no) => entry.file(yes, no))];
@@ -285,7 +287,7 @@ function dropZone(zone, take) {
 for (const name of ['dragover', 'drop']) addEventListener(name, e => e.preventDefault());
 """
 
-# %% ../../nbs/app/04_components.ipynb #2d3b00d2
+# %% ../../nbs/app/04_components.ipynb #c8a3713f
 _PARTS_JS = """
 const parts = [], viewer = new Viewer($('view'));
 let at = -1;
@@ -307,7 +309,7 @@ function step(by) {
 function go(part) { at = parts.indexOf(part); draw(); }
 """
 
-# %% ../../nbs/app/04_components.ipynb #ebe700be
+# %% ../../nbs/app/04_components.ipynb #806486b1
 _DRAW_JS = """
 let drawn = '';
 function draw() {
@@ -342,7 +344,7 @@ function strip() {
 }
 """
 
-# %% ../../nbs/app/04_components.ipynb #a9cad5b0
+# %% ../../nbs/app/04_components.ipynb #df1ef8d7
 _TABLE_JS = """
 const LABELS = Object.keys(S.signs);
 for (const l of LABELS)
@@ -362,7 +364,7 @@ function table() {
 }
 """
 
-# %% ../../nbs/app/04_components.ipynb #4e89a04b
+# %% ../../nbs/app/04_components.ipynb #2e3f981b
 _TAKE_JS = """
 function count(today) {
   for (const [l, n] of Object.entries(today)) $(`n-${l}`).textContent = n;
@@ -398,7 +400,7 @@ for (const [i, name] of S.examples.entries())
   }}, el('img', {src: `example/${i}`, alt: `Example ${name}`})));
 """
 
-# %% ../../nbs/app/04_components.ipynb #91f0f7ee
+# %% ../../nbs/app/04_components.ipynb #92430ff2
 _CAMERA_JS = """
 const video = $('video'), small = el('canvas', {width: 32, height: 24}).getContext('2d', {willReadFrequently: true});
 let stream = null, looking = false, last = null, still = 0, fresh = true;
@@ -449,7 +451,7 @@ $('start').onclick = startCamera;
 $('shot').onclick = shot;
 """
 
-# %% ../../nbs/app/04_components.ipynb #a18fe1d3
+# %% ../../nbs/app/04_components.ipynb #01bada6e
 _FOLDER_JS = """
 let seen = -1, follows = false;
 async function look() {
@@ -475,7 +477,7 @@ $('follow').onclick = follow;
 $('inbox').addEventListener('keydown', e => { if (e.key === 'Enter') follow(); });
 """
 
-# %% ../../nbs/app/04_components.ipynb #026f83b5
+# %% ../../nbs/app/04_components.ipynb #f5667e97
 _SLIDERS_JS = """
 const slider = {};
 for (const name of ['fail', 'review']) {
@@ -509,7 +511,7 @@ $('opacity-range').oninput = e => { viewer.heat.style.opacity = e.target.value; 
 viewer.heat.style.opacity = $('opacity-range').value;
 """
 
-# %% ../../nbs/app/04_components.ipynb #c36d8a90
+# %% ../../nbs/app/04_components.ipynb #3fdd250d
 _FORM_JS = """
 const radio = () => document.querySelector('input[name=should]:checked');
 if ($('wrong')) {
@@ -541,7 +543,7 @@ function clear() {
 $('clear').onclick = clear;
 """
 
-# %% ../../nbs/app/04_components.ipynb #38c01c2a
+# %% ../../nbs/app/04_components.ipynb #a808b7c2
 _KEYS_JS = """
 function large() {
   const on = document.body.classList.toggle('large');

@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['FIRST_CSS', 'FIRST_JS', 'first_body']
 
-# %% ../../nbs/app/08_first_page.ipynb #be21e089
+# %% ../../nbs/app/08_first_page.ipynb #a43534a1
 from html import escape
 from ..report.design import STYLE
 from .components import FILES_JS, TALK_JS
 
-# %% ../../nbs/app/08_first_page.ipynb #82af9bcb
+# %% ../../nbs/app/08_first_page.ipynb #43075b08
 FIRST_CSS = STYLE + """
 main { max-width: 70rem; margin: 0 auto; padding: 1.2rem 1rem 3rem; display: grid; gap: var(--gap) }
 main > header { padding: 0 .3rem }
@@ -35,7 +35,7 @@ h2 .no {
 .row input[type=text] { flex: 1 1 10rem; min-width: 0 }
 """
 
-# %% ../../nbs/app/08_first_page.ipynb #01ba0280
+# %% ../../nbs/app/08_first_page.ipynb #46ed7605
 FIRST_CSS += """
 .thumbs { display: grid; grid-template-columns: repeat(auto-fill, minmax(4.2rem, 1fr)); gap: .4rem; margin-top: .7rem }
 .thumbs:empty, .said:empty, #message:empty { display: none }
@@ -59,9 +59,10 @@ FIRST_CSS += """
 .findings p { margin: 0 }
 .big { font-size: 1.15rem; padding: .7rem 1.6rem }
 details summary { cursor: pointer; padding: .3rem 0 }
+@media (max-width: 40rem) { #figures { white-space: pre-wrap; font-size: .75rem } }
 """
 
-# %% ../../nbs/app/08_first_page.ipynb #224b6eb4
+# %% ../../nbs/app/08_first_page.ipynb #e5fb4d18
 def _zone(kind, title, hint):
     "Where photos of one kind come in."
     return f"""
@@ -85,7 +86,7 @@ _PHOTOS = f"""
 <div class="two">{_zone('good', 'Good parts', 'files or folders, 10 or more to begin with')}
 {_zone('anomaly', 'Anomalies', 'if there are any: parts with a defect')}</div></section>"""
 
-# %% ../../nbs/app/08_first_page.ipynb #6914da35
+# %% ../../nbs/app/08_first_page.ipynb #2443f48d
 _CHECK = """
 <section id="check-card"><h2><span class="no">2</span>What is wrong with the photos</h2>
 <p id="check-said" class="muted" role="status">Photos are looked at as soon as they are here.</p>
@@ -118,7 +119,7 @@ def first_body(
     head = f'<header><h1>{escape(name)}</h1><p class="muted">Everything stays on this machine, in {escape(str(folder))}.</p></header>'
     return f'<main>{head}<div id="message" role="alert"></div>{_PHOTOS}{_CHECK}{_TRAIN}{_LOOK}</main>'
 
-# %% ../../nbs/app/08_first_page.ipynb #4b0906ce
+# %% ../../nbs/app/08_first_page.ipynb #1049855a
 _TAKE_JS = """
 const KINDS = ['good', 'anomaly'], BESIDE = /^(\\.|thumbs\\.db$|desktop\\.ini$)/i;
 let travelling = 0, version = '';
@@ -159,7 +160,7 @@ for (const kind of KINDS) {
 }
 """
 
-# %% ../../nbs/app/08_first_page.ipynb #06785ddf
+# %% ../../nbs/app/08_first_page.ipynb #ca4c4bc0
 _PHOTOS_JS = """
 async function thumbs() {
   const a = await ask('GET', 'names');
@@ -182,7 +183,7 @@ function copying(c) {
 }
 """
 
-# %% ../../nbs/app/08_first_page.ipynb #4a2dabfe
+# %% ../../nbs/app/08_first_page.ipynb #ab19b8a3
 _WORK_JS = """
 async function act(what, body) {
   say('');
@@ -207,6 +208,7 @@ function trained(t, n) {
   const running = t.state === 'running';
   $('train').disabled = running || !n.good;
   $('train').textContent = t.model ? 'Train again' : 'Train';
+  $('train').classList.toggle('main', !t.model || t.old);
   $('cancel').hidden = $('train-bar').hidden = !running;
   $('train-bar').value = t.share || 0;
   $('train-card').classList.toggle('done', t.model && !t.old && !running);
@@ -227,7 +229,7 @@ function trained(t, n) {
 }
 """
 
-# %% ../../nbs/app/08_first_page.ipynb #4f21d90b
+# %% ../../nbs/app/08_first_page.ipynb #537f3312
 _STATE_JS = """
 async function refresh() {
   let a;

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SANDBOX', 'Start', 'started']
 
-# %% ../../nbs/app/08_start.ipynb #605317ab
+# %% ../../nbs/app/08_start.ipynb #e643bea6
 import io
 import json
 import shutil
@@ -26,7 +26,7 @@ from .training import CHECKED, RUN, WORK, Job
 from .first_page import FIRST_CSS, FIRST_JS, first_body
 from .project import KINDS, Project
 
-# %% ../../nbs/app/08_start.ipynb #3e2377b3
+# %% ../../nbs/app/08_start.ipynb #47a1d724
 class Start:
     "Routes of the page for the first hour."
     def __init__(self,
@@ -48,7 +48,7 @@ class Start:
 
     def bundle(self): return self.project.folder/RUN/BUNDLE/INFO
 
-# %% ../../nbs/app/08_start.ipynb #de9870e0
+# %% ../../nbs/app/08_start.ipynb #be492926
 @patch
 def page(self:Start)->Page:
     "The Page of the newest model; it is opened when it is asked for first."
@@ -70,7 +70,7 @@ def inspect(self:Start, asked):
     if self.bundle().is_file(): return self.desk.home(asked)
     return Answer(b'', status=303, headers={'location': '/'})
 
-# %% ../../nbs/app/08_start.ipynb #57f51487
+# %% ../../nbs/app/08_start.ipynb #91275252
 @patch
 def take(self:Start, asked):
     "A photo comes in. It lies under its own name for a moment, because its ending says what it is."
@@ -111,7 +111,7 @@ def thumb(self:Start, asked):
     im.save(f, 'JPEG', quality=80)
     return Answer(f.getvalue(), 'image/jpeg')
 
-# %% ../../nbs/app/08_start.ipynb #563fc94f
+# %% ../../nbs/app/08_start.ipynb #946bc938
 @patch
 def begin(self:Start,
     kind, # A key of WORK
@@ -152,7 +152,7 @@ def state(self:Start, asked):
     if jobs['train']['model'] and jobs['train']['state'] != 'running': Thread(target=self._open_ahead, daemon=True).start()
     return dict(counts=self.project.counts(), version=version, copying=self.project.copying, **jobs)
 
-# %% ../../nbs/app/08_start.ipynb #1a4b6f67
+# %% ../../nbs/app/08_start.ipynb #9dda8eae
 SANDBOX = ("sandbox allow-scripts; default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
            "base-uri 'none'; frame-ancestors 'none'")
 
@@ -176,7 +176,7 @@ def routes(self:Start)->list:
         Route('GET', '/report', self._written(RUN, 'report.html')), Route('GET', '/checked', self._written(CHECKED, 'check.html')),
         Route('GET', '/inspect/', self.inspect), *desk]
 
-# %% ../../nbs/app/08_start.ipynb #73e18ce1
+# %% ../../nbs/app/08_start.ipynb #709adb6d
 @contextmanager
 def started(
     folder='defect_start', # Of the project; made if it is missing

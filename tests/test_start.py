@@ -22,7 +22,7 @@ def visit(browser, url, **kw):
     p.on('pageerror', lambda e: p.said.append(str(e))); p.on('console', lambda m: p.said.append(m.text) if 'Content Security' in m.text else None)
     p.goto(url); p.wait_for_selector('#train'); return p
 
-def until(p, at, word, seconds=240):
+def until(p, at, word, seconds=400):
     for _ in range(seconds*10):
         if word in p.inner_text(at): return
         p.wait_for_timeout(100)
@@ -38,14 +38,14 @@ def test_from_an_empty_folder_to_a_verdict(browser, drawn, tmp_path, width):
     with started(folder, settings=QUICK) as url:
         p = visit(browser, url, **size); assert p.is_disabled('#train'); fits(p)
         p.set_input_files('#files-good', [*map(str, good), str(tmp_path/'x.png')]); until(p, '#said-good', 'x.png is not an image'); until(p, '#n-good', str(len(good)))
-        p.set_input_files('#files-anomaly', list(map(str, bad))); until(p, '#n-anomaly', str(len(bad))); p.wait_for_selector('#check-card.done', timeout=240_000); assert p.locator('#thumbs-good img').count() == len(good); fits(p)
+        p.set_input_files('#files-anomaly', list(map(str, bad))); until(p, '#n-anomaly', str(len(bad))); p.wait_for_selector('#check-card.done', timeout=460_000); assert p.locator('#thumbs-good img').count() == len(good); fits(p)
         p.focus('#train'); p.keyboard.press('Enter'); until(p, '#train-said', 'Training:'); assert p.is_visible('#train-bar'); assert p.said == []; p.close()
         p = visit(browser, url, **size); until(p, '#train-said', 'Training:'); assert p.is_visible('#cancel'); fits(p); p.close()           # opened again: it goes on
     with started(folder, settings=QUICK) as url:                                                                                        # another server
-        p = visit(browser, url, **size); p.wait_for_selector('#look', state='visible', timeout=300_000); assert 'test parts' in p.inner_text('#figures'); fits(p)
+        p = visit(browser, url, **size); p.wait_for_selector('#look', state='visible', timeout=460_000); assert 'test parts' in p.inner_text('#figures'); fits(p)
         with p.expect_popup() as report: p.click('#look a[href=report]')
         report.value.wait_for_selector('#sum .plate'); report.value.close()
-        p.focus('#look a.main'); p.keyboard.press('Enter'); p.wait_for_selector('#drop', timeout=120_000); p.set_input_files('#drop input', str(bad[0]))
+        p.focus('#look a.main'); p.keyboard.press('Enter'); p.wait_for_selector('#drop', timeout=300_000); p.set_input_files('#drop input', str(bad[0]))
         p.wait_for_selector('#verdict b', timeout=60_000); assert re.search('PASS|REVIEW|FAIL', p.inner_text('#verdict b')); fits(p); assert p.said == []; p.close()
 
 def test_cancel_and_too_few(browser, drawn, tmp_path):
@@ -62,7 +62,7 @@ def test_cancel_and_too_few(browser, drawn, tmp_path):
     for f in (folder/'photos/good').iterdir():
         if f.name != good[0].name: f.unlink()
     with started(folder, settings=QUICK) as url:
-        p = visit(browser, url); until(p, '#n-good', '1'); p.click('#train'); p.wait_for_selector('#train-error', state='visible', timeout=120_000); assert p.inner_text('#train-error').endswith('.') and 'Traceback' not in p.inner_text('#train-error'); p.close()
+        p = visit(browser, url); until(p, '#n-good', '1'); p.click('#train'); p.wait_for_selector('#train-error', state='visible', timeout=300_000); assert p.inner_text('#train-error').endswith('.') and 'Traceback' not in p.inner_text('#train-error'); p.close()
 
 def test_a_folder_by_its_path_and_duplicates(browser, drawn, tmp_path):
     from defect_nbdev.app.start import started

@@ -325,11 +325,13 @@ def _ids(asked):
 
 @patch
 def judge(self:Desk, asked):
+    "Verdicts at other thresholds."
     page, fail, review = self._asked_for(asked)
     return dict(parts=[page.part(k, fail, review) for k in _ids(asked) if k in page.seen])
 
 @patch
 def files(self:Desk, asked):
+    "Files with verdicts, and where they are."
     page, fail, review = self._asked_for(asked)
     opacity = asked.body.get('opacity')
     files = page.write(_ids(asked), str(asked.body.get('id')), fail, review, opacity if isinstance(opacity, (int, float)) else .75)
@@ -337,12 +339,14 @@ def files(self:Desk, asked):
 
 @patch
 def correct(self:Desk, asked):
+    "Keep a correction."
     page, fail, review = self._asked_for(asked)
     said = {k: str(asked.body.get(k) or '') for k in ('should_be', 'defect', 'note')}
     return dict(said=page.correct(str(asked.body.get('id')), **said, fail=fail, review=review))
 
 @patch
 def forget(self:Desk, asked):
+    "A visitor is done with photos."
     self.page_of().forget(_ids(asked))
     return {}
 
@@ -351,6 +355,7 @@ def _nothing(): return Answer(b'', 'text/plain', 404)
 
 @patch
 def photo(self:Desk, asked):
+    "A photo."
     page, k = self.page_of(), asked.path['id']
     if k not in page.seen: return _nothing()
     side = asked.query.get('side', '')
@@ -358,6 +363,7 @@ def photo(self:Desk, asked):
 
 @patch
 def heat(self:Desk, asked):
+    "Its heat."
     page, k = self.page_of(), asked.path['id']
     if k not in page.seen: return _nothing()
     return Answer(page.heat(k, asked.number('fail'), asked.number('review')), 'image/png')
@@ -377,17 +383,20 @@ def _example(self, asked):
 
 @patch
 def show_example(self:Desk, asked):
+    "An example of the bundle."
     f, _ = _example(self, asked)
     return Answer(f, 'image/png') if f else _nothing()
 
 @patch
 def try_example(self:Desk, asked):
+    "Inspect an example; it counts as no part of today."
     f, page = _example(self, asked)
     return self._part(page, page.inspect(f, count=False), asked) if f else _nothing()
 
 # %% ../../nbs/app/05_serve.ipynb #ea0f158b
 @patch
 def follow(self:Desk, asked):
+    "Follow a folder."
     if not self.may_follow: raise UserError('Folders are followed only by a page that no other machine reaches: use defect watch.')
     if self.followed: self.followed.stop()
     self.followed = Follow(self.page_of(), str(asked.body.get('folder') or ''))
@@ -395,6 +404,7 @@ def follow(self:Desk, asked):
 
 @patch
 def unfollow(self:Desk, asked):
+    "Follow it no more."
     if self.followed: self.followed.stop()
     return {}
 

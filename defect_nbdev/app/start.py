@@ -128,7 +128,9 @@ def check(self:Start, asked):
     return {} if self.jobs['check'].state()['state'] == 'running' else self.begin('check')
 
 @patch
-def train(self:Start, asked): return self.begin('train')
+def train(self:Start, asked):
+    "Learn from the photos."
+    return self.begin('train')
 
 @patch
 def cancel(self:Start, asked):

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['STEPS', 'PHOTOS', 'RUN', 'CHECKED', 'WORK', 'Job', 'Progress', 'main']
 
-# %% ../../nbs/app/07_training.ipynb #1bdb72ce
+# %% ../../nbs/app/07_training.ipynb #5ac36391
 import json
 import os
 import signal
@@ -20,7 +20,7 @@ from ..core.errors import UserError
 from ..core.files import new_file, to_json
 from ..core.limits import shortage, shortage_text
 
-# %% ../../nbs/app/07_training.ipynb #24bd9734
+# %% ../../nbs/app/07_training.ipynb #07362e55
 _SILENT = 60      # Seconds without a sign of life, after which a process counts as gone
 
 def _is_there(pid):
@@ -38,22 +38,23 @@ class Job:
         kind,    # A key of WORK
     ):
         self.project, self.kind = Path(project), kind
-        self.file, self.process = self.project/f'{kind}.state.json', None
+        self.file, self.process, self.stopping = self.project/f'{kind}.state.json', None, False
 
     def _read(self):
         try: return json.loads(self.file.read_text(encoding='utf-8'))
         except (OSError, ValueError): return dict(state='none')
 
-# %% ../../nbs/app/07_training.ipynb #06917edf
+# %% ../../nbs/app/07_training.ipynb #20f4cd10
 _GONE = 'ended before it was finished: the machine was switched off, or had no memory left. Start it again; the photos are all here.'
 
 @patch
 def state(self:Job)->dict: # state; where it is running: step, share 0..1, left in seconds or None, said (lines); error in words
     "How far the work is, or what came of it."
-    if self.process: self.process.poll()                # a process that has ended is taken leave of
+    ended = self.process is not None and self.process.poll() is not None     # asked first: its last word may come meanwhile
     s = self._read()
     if s['state'] != 'running': return s
-    if time.time() - s['at'] < _SILENT and _is_there(s['pid']): return s | dict(left=_left(s))
+    if not ended and time.time() - s['at'] < _SILENT and _is_there(s['pid']): return s | dict(left=_left(s))
+    if self.stopping: return s | dict(state='cancelled')                      # before it could say so
     return s | dict(state='broken', error=f'The {self.kind} {_GONE}')
 
 def _left(s):
@@ -62,7 +63,7 @@ def _left(s):
     if gone < 5 or s['share'] < .05: return None
     return round(gone*(1 - s['share'])/s['share'])
 
-# %% ../../nbs/app/07_training.ipynb #271f6486
+# %% ../../nbs/app/07_training.ipynb #e2a85e8d
 STEPS = {      # Module that draws a bar -> what is done there, in words; share of the work before and after
     'data.check': ('reading the photos', 0., .08), 'models.frozen': ('looking at each photo', .08, .45),
     'train': ('learning', .45, .62), 'runs.test': ('testing on parts set aside', .92, .99)}
@@ -103,7 +104,7 @@ class Progress:
         for begin, (name, share) in _LINES.items():
             if text.startswith(begin): self.now |= dict(step=name, share=max(share, self.now['share']))
 
-# %% ../../nbs/app/07_training.ipynb #6b53061d
+# %% ../../nbs/app/07_training.ipynb #7c944d75
 def _bar_class(progress):
     "A class to stand in for fastprogress's bar."
     class Bar:
@@ -130,7 +131,7 @@ class _Lines:
     def flush(self): pass
     def isatty(self): return False
 
-# %% ../../nbs/app/07_training.ipynb #70de7794
+# %% ../../nbs/app/07_training.ipynb #852b0322
 PHOTOS, RUN, CHECKED = 'photos', 'run', 'checked'     # Folders of a project
 
 def _check(project, settings):
@@ -148,7 +149,7 @@ def _train(project, settings):
 
 WORK = dict(check=_check, train=_train)
 
-# %% ../../nbs/app/07_training.ipynb #973270ff
+# %% ../../nbs/app/07_training.ipynb #039c74cb
 def _stopped(*_): raise KeyboardInterrupt
 
 def _in_words(e):
@@ -185,7 +186,7 @@ def main(
     progress.now |= dict(step='', share=1. if end['state'] == 'done' else progress.now['share']) | end
     progress.write()
 
-# %% ../../nbs/app/07_training.ipynb #251c8040
+# %% ../../nbs/app/07_training.ipynb #9bce0e31
 _PROGRAM = 'from defect_nbdev.app.training import main; main()'
 
 @patch
@@ -195,7 +196,7 @@ def begin(self:Job,
 ):
     "Start it, unless it runs."
     if self.state()['state'] == 'running': raise UserError(f'The {self.kind} is running already: wait for it, or cancel it.')
-    asked = json.dumps(dict(settings=settings, told=told or {}))
+    asked, self.stopping = json.dumps(dict(settings=settings, told=told or {})), False
     with new_file(self.file) as f:
         now = time.time()
         f.write_text(to_json(dict(state='running', pid=os.getpid(), began=now, at=now, step='starting', share=0., said=[]) | (told or {})))
@@ -208,5 +209,6 @@ def cancel(self:Job):
     "End it; nothing of an unfinished model stays, and an older one is kept."
     s = self.state()
     if s['state'] != 'running': return
+    self.stopping = True
     try: os.kill(self.process.pid if self.process else s['pid'], signal.SIGTERM)
     except ProcessLookupError: pass

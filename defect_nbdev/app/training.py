@@ -45,6 +45,7 @@ class Job:
         except (OSError, ValueError): return dict(state='none')
 
 # %% ../../nbs/app/07_training.ipynb #20f4cd10
+_CALLED = dict(check='check', train='training')
 _GONE = 'ended before it was finished: the machine was switched off, or had no memory left. Start it again; the photos are all here.'
 
 @patch
@@ -55,7 +56,7 @@ def state(self:Job)->dict: # state; where it is running: step, share 0..1, left 
     if s['state'] != 'running': return s
     if not ended and time.time() - s['at'] < _SILENT and _is_there(s['pid']): return s | dict(left=_left(s))
     if self.stopping: return s | dict(state='cancelled')                      # before it could say so
-    return s | dict(state='broken', error=f'The {self.kind} {_GONE}')
+    return s | dict(state='broken', error=f'The {_CALLED[self.kind]} {_GONE}')
 
 def _left(s):
     "Seconds that are left if it goes on as until now; None while nobody can know."
@@ -195,7 +196,7 @@ def begin(self:Job,
     **settings,# To train_run
 ):
     "Start it, unless it runs."
-    if self.state()['state'] == 'running': raise UserError(f'The {self.kind} is running already: wait for it, or cancel it.')
+    if self.state()['state'] == 'running': raise UserError(f'The {_CALLED[self.kind]} is running already: wait for it, or cancel it.')
     asked, self.stopping = json.dumps(dict(settings=settings, told=told or {})), False
     with new_file(self.file) as f:
         now = time.time()

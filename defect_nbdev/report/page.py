@@ -12,33 +12,25 @@ import html
 import numpy as np
 from ..explain.show import png
 from ..metrics.thresholds import decision_text
+from .design import STYLE
 from .figures import learning_figure, reliability_figure, roc_pr_figure
 
 # %% ../../nbs/report/03_page.ipynb #bacaba8f
-CSS = """
-:root {
-  color-scheme: light dark;
-  --fg: #1b1b1b; --bg: #fff; --line: #ccc; --soft: #f4f4f4;
-  --pass: #00664b; --review: #8a5a00; --fail: #a84300; --esc: #a84300; --ovk: #0060a0
+CSS = STYLE + """
+main {
+  max-width: 76rem; margin: 0 auto; padding: 1.5rem 1rem; display: grid; gap: var(--gap);
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); align-items: start
 }
-@media(prefers-color-scheme: dark) {
-  :root {
-    --fg: #e8e8e8; --bg: #161616; --line: #444; --soft: #222;
-    --pass: #3ecfa4; --review: #f0b840; --fail: #ff8a4a; --esc: #ff8a4a; --ovk: #6cc0ff
-  }
-}
-body {
-  font: 16px/1.5 system-ui, sans-serif; color: var(--fg); background: var(--bg);
-  max-width: 70rem; margin: 2rem auto; padding: 0 1rem
-}
-pre { overflow-x: auto; border: 1px solid var(--line); border-radius: .4rem; padding: .8rem; font-size: .85rem }
-img { max-width: 100%; height: auto; background: #fff; border-radius: .3rem }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-td, th {
-  text-align: left; padding: .15rem 1rem .15rem 0; border-bottom: 1px solid var(--line);
-  vertical-align: top; overflow-wrap: anywhere
-}
-th { white-space: nowrap; overflow-wrap: normal }"""
+main > * { grid-column: 1/-1; min-width: 0 }
+main > .half { grid-column: auto; height: 100% }
+main > header { padding: 0 .3rem }
+section img { background: #fff; border-radius: .4rem }
+section > img + p { color: var(--muted); margin: .5rem 0 0 }
+@media print {
+  body { background: none }
+  main { display: block; padding: 0; max-width: none }
+  .card, main > section { box-shadow: none; padding: .4rem 0 }
+}"""
 
 # %% ../../nbs/report/03_page.ipynb #a813f4aa
 def data_address(
@@ -65,7 +57,13 @@ def _html(content):
     if isinstance(content, dict): return _table(content)
     return f'<pre>{html.escape(str(content))}</pre>'
 
-def _section(heading, content): return f'<section><h2>{html.escape(heading)}</h2>{_html(content)}</section>'
+def _is_small(content):
+    "A picture that needs no more than half of a wide window; a PNG tells its width in bytes 16 to 19."
+    return isinstance(content, tuple) and 0 < int.from_bytes(content[0][16:20], 'big') <= 600
+
+def _section(heading, content):
+    size = ' class="half"' if _is_small(content) else ''
+    return f'<section{size}><h2>{html.escape(heading)}</h2>{_html(content)}</section>'
 
 def sections_html(
     sections, # List of (heading, content); content is text, a dict (becomes a table), or (PNG bytes, caption)
@@ -90,7 +88,8 @@ def document(
         f'<title>{title}</title>'
         f'<style>{css}</style>'
     )
-    doc = f'<!doctype html><html lang="en"><head>{head}</head><body><h1>{title}</h1>{body}</body></html>'
+    main = f'<main><header><h1>{title}</h1></header>{body}</main>'
+    doc = f'<!doctype html><html lang="en"><head>{head}</head><body>{main}</body></html>'
     return doc.encode('utf-8', 'replace').decode()      # a file name may hold bytes that aren't text
 
 # %% ../../nbs/report/03_page.ipynb #c68495c4

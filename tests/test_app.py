@@ -77,6 +77,10 @@ def test_verdict_is_large_and_the_part_too(page, washer):
     p = page(); drop(p, sorted((washer/'test').rglob('*.png'))[:1]); assert p.evaluate("parseFloat(getComputedStyle(document.querySelector('#verdict b')).fontSize)") >= 100      # 16 mm of capital letter on 96 dots an inch
     v = p.locator('#view').bounding_box(); assert v['width'] > 800 and v['height'] > 500
 
+def test_why_stands_below_a_part_that_does_not_pass(page, washer):
+    p = page(); drop(p, sorted((washer/'test/spot').glob('*.png'))[:1]); slide(p, 'fail', 0); until(p, '#verdict', 'FAIL'); p.wait_for_selector('#why img', timeout=30_000); until(p, '#why', 'most similar')
+    assert p.get_attribute('#why img', 'src').startswith('data:image/jpeg') and 'good parts' in text(p, '#why'); slide(p, 'review', 1); slide(p, 'fail', 1); until(p, '#verdict', 'PASS'); p.wait_for_selector('#why', state='hidden')
+
 def test_files_and_corrections(page, washer, address, tmp_path):
     p = page(); f = sorted((washer/'test/good').glob('*.png'))[0]; drop(p, [f]); slide(p, 'fail', 0); until(p, '#verdict', 'FAIL')
     p.click('#make'); p.wait_for_selector('#files a[download]', timeout=30_000)

@@ -378,8 +378,14 @@ def _(d):
     photos(d/'good', 2, name='t1_{i:03}.png', first=60)
     photos(d/'good', 2, name='t2_{i:03}.png', first=70)
 
-@situation('three anomalies', 'train {d} -o {d}-run', '3', never=('folds',), code=2)
+@situation('three anomalies', 'train {d} -o {d}-run --size 64 --no-export', '3 anomalies are too few to tell how many pass', never=('folds',))
 def _(d): two(d, n_good=20, n_bad=3)
+
+@situation('a folder of good parts only', 'train {d} -o {d}-run --size 64 --no-export', 'all of them are taken as good parts', 'Nobody can tell yet how many anomalies pass')
+def _(d): photos(d, 12)
+
+@situation('nine good parts and no anomaly', 'train {d} -o {d}-run', '7 good and 0 anomalous parts', 'learning takes 8 good ones beside the test part', code=2)
+def _(d): photos(d, 9)
 
 @situation('class weights that are no numbers', 'train {d} -o {d}-run --class-weights nan:1', 'nan:1', code=2)
 def _(d): two(d)

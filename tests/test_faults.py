@@ -16,7 +16,7 @@ def test_sources(defect, washer, tmp_path):
     refused(defect('train', tmp_path/'nowhere', '-o', out), 'nowhere', 'does not exist')
     refused(defect('train', tmp_path/'empty', '-o', out), 'empty', 'no folders with images')
     one = copy(washer, tmp_path); shutil.rmtree(one/'test')
-    refused(defect('train', one, '-o', out), 'one class only', 'no anomaly')
+    refused(defect('train', one, '-o', out, '--method', 'vgg16-gap'), 'one class only', 'no anomaly', 'only the method patch begins without')
     refused(defect('train', washer, '--folds', 30, '-o', out), '16 anomaly photos', '--folds 16')
     refused(defect('train', washer, '--folds', 1, '-o', out), '1 folds')
     refused(defect('train', washer, '--good', 'fine', '-o', out), "no class 'fine'", 'scratch')

@@ -19,7 +19,6 @@ from PIL import Image
 from scipy import ndimage
 from ..core.errors import UserError
 from .decode import frame_of
-from .masks import read_mask
 
 # %% ../../nbs/data/03_regions.ipynb #6e4be9bf
 @lru_cache(8)
@@ -169,6 +168,7 @@ ASPECT = .02         # Aspects of a mask and its photos may differ by this share
 
 def _from_mask(file, photos):
     "A region of a mask's file, and what was understood."
+    from defect_nbdev.data.masks import read_mask      # imports pandas, which inspecting does not need
     m = read_mask(file)
     if m is None: raise UserError(f'{file} is black all over, so there is nowhere to look: paint white where to look.')
     height, width = m.shape

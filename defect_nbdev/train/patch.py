@@ -6,6 +6,7 @@
 __all__ = ['FEWEST', 'FEWEST_PATCHES', 'PatchLearner', 'Evidence', 'fit_patches', 'fit_best_tiles']
 
 # %% ../../nbs/train/07_patch.ipynb #fe6fc170
+import warnings
 from dataclasses import dataclass
 import numpy as np, pandas as pd, torch
 from fastprogress.fastprogress import progress_bar
@@ -78,7 +79,9 @@ def _folds(t, most, seed):
     for k in range(min(most, n_good), 1, -1):
         fold, y = np.zeros(len(t), int), (t.label == 'anomaly').values
         split = StratifiedGroupKFold(k, shuffle=True, random_state=seed).split(y, y, g)
-        for i, (_, held_out) in enumerate(split): fold[held_out] = i
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', UserWarning)       # fewer anomalies than folds are all right
+            for i, (_, held_out) in enumerate(split): fold[held_out] = i
         if set(fold[~y]) == set(range(k)): return fold, k
     raise UserError('Groups mix good parts and anomalies so that no two folds can be made: check the groups.')
 

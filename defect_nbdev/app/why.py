@@ -7,7 +7,7 @@ __all__ = ['why_of']
 
 # %% ../../nbs/app/03_why.ipynb #44ec8211
 from ..deploy.why import is_asked, why
-from ..report.page import data_address
+from ..report.design import data_address
 from .page import Page
 
 # %% ../../nbs/app/03_why.ipynb #a0d988df

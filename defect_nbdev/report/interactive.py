@@ -16,7 +16,8 @@ from ..core.errors import UserError
 from ..explain.overlay import overlay
 from ..deploy.verdict import Verdict
 from ..deploy.why import is_asked, why
-from .page import data_address, document, sections_html
+from .design import data_address
+from .page import document, sections_html
 from .script import BODY, REPORT_CSS, SCRIPT
 
 # %% ../../nbs/report/05_interactive.ipynb #9a93c29d

@@ -196,10 +196,10 @@ document.addEventListener('keydown', e => {
   e.preventDefault()
 })
 async function follow() {                        // what happens without a click: the model looks, the training goes on
-  for (;;) {
+  for (let idle = 1; ; idle++) {
+    await wait(1000)
     const moving = state && (state.ranking || (state.task && state.task.state === 'running'))
-    await wait(moving ? 1000 : 5000)
-    if (busy || editing >= 0) continue
+    if (busy || editing >= 0 || (!moving && idle % 5)) continue
     try { const s = await ask('GET', 'state'); if (!busy) { state = s; draw() } } catch (e) {}
   }
 }

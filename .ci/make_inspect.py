@@ -7,7 +7,7 @@ from pathlib import Path
 
 root = Path(__file__).parent.parent
 ROOTS = {'numpy', 'scipy', 'pillow', 'jsonschema', 'fastcore', 'pyarrow', 'onnxruntime'}
-APP = ROOTS | {'gradio'}
+APP = ROOTS | {'starlette', 'uvicorn'}
 UNUSED = {'sympy', 'coloredlogs', 'protobuf', 'flatbuffers'}               # of onnxruntime's tools; a session imports none of them
 HEAD = '''# What a machine needs that only inspects: {what}.
 # PyTorch is not among it; the model is the ONNX export that `defect train` leaves in its folder.

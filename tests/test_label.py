@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from conftest import refused
 from test_report import opened
-sync_api = pytest.importorskip('playwright.sync_api'); pytest.importorskip('gradio')
+sync_api = pytest.importorskip('playwright.sync_api'); pytest.importorskip('starlette')
 from defect_nbdev.app.label import Labelling
 from defect_nbdev.app.label_page import labelled_page
 from defect_nbdev.app.serve import free_port
@@ -140,13 +140,13 @@ def test_beside_the_page_of_app(run, photos, tab, tmp_path):
     import urllib.error, urllib.request
     from defect_nbdev.app.label_page import mounted
     from defect_nbdev.app.serve import served
-    from defect_nbdev.core.errors import UserError
     view = Labelling(photos, run, tmp_path/'labels.sqlite')
     with mounted(view) as more:
-        with pytest.raises(UserError, match='leave --auth away'):
-            with served(run, auth='ann:correct-horse', **more): pass
+        with served(run, auth='ann:correct-horse', **more) as url:
+            for path in 'label/', 'label/state', 'label/photo/x': assert urllib.request.urlopen(url + path, timeout=20).url == url + 'login'      # the same login
         with served(run, store=tmp_path/'labels.sqlite', **more) as url:
             p = tab(url + 'label/'); p.keyboard.press('g'); until(p, '#count', '1 of')
             p.goto(url); p.wait_for_selector('a[href="label/"]'); p.click('a[href="label/"]'); p.wait_for_selector('#photo'); until(p, '#count', '1 of')
             for headers in (dict(Host='evil.example'), dict(Origin='http://evil.example')):
                 with pytest.raises(urllib.error.HTTPError, match='403'): urllib.request.urlopen(urllib.request.Request(url + 'label/state', headers=headers), timeout=20)
+            with pytest.raises(urllib.error.HTTPError, match='403'): urllib.request.urlopen(url + 'label/click', b'{}', timeout=20)          # no token

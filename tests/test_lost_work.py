@@ -277,7 +277,7 @@ def test_a_file_that_is_no_model(defect, washer, tmp_path):
 
 def at_home(home, *commands):
     "One process after the other would import torch again and again."
-    env = {k: v for k, v in os.environ.items() if not k.startswith(('XDG_', 'MPL', 'ORT_', 'HF_', 'RAY_', 'GRADIO_'))} | dict(HOME=str(home))
+    env = {k: v for k, v in os.environ.items() if not k.startswith(('XDG_', 'MPL', 'ORT_', 'HF_', 'RAY_'))} | dict(HOME=str(home))
     commands = [list(map(str, c)) for c in commands]
     code = 'import socket, sys\n' + NO_NETWORK + f'from defect_nbdev.cli.program import main\nsys.exit(max(main(c) for c in {commands!r}))'
     return subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, env=env, timeout=300)

@@ -67,6 +67,7 @@ def test_galleries_load_and_enlarge(visit):
         i.scroll_into_view_if_needed(); assert i.evaluate('i => i.decode().then(() => i.naturalWidth)') > 50
     assert page.locator('#gal button').count() == 8
     page.locator('#gal button').first.focus(); page.keyboard.press('Enter'); assert page.locator('#dlg').is_visible()
+    page.keyboard.press('ArrowRight'); page.keyboard.press('ArrowLeft')
     page.keyboard.press('Escape'); assert not page.locator('#dlg').is_visible()
     assert all(i.get_attribute('alt') for i in page.locator('img').all())
     quiet(page)
@@ -105,3 +106,24 @@ def test_embedding_shows_its_photos(browser, washer, tmp_path):
     page.mouse.move(1, 1); assert not photos.nth(3).is_visible()
     marks.nth(5).locator('.m').click(); page.mouse.move(1, 1); assert photos.nth(5).is_visible()        # a click keeps it
     page.close()
+
+def zoom(page): return float(page.evaluate("+document.querySelector('.viewer .stage').style.getPropertyValue('--k')"))
+
+def test_look_into_a_part(visit):
+    "Wheel, double click and keys zoom; a box tells its score when it is pointed at or gets the focus."
+    page = visit('labelled.html'); page.locator('#gal button', has_text='FAIL').first.click(); page.wait_for_timeout(200)
+    middle = page.locator('.viewer').bounding_box(); x, y = middle['x'] + middle['width']/2, middle['y'] + middle['height']/2
+    page.mouse.move(x, y); page.mouse.wheel(0, -400); page.wait_for_timeout(100); assert zoom(page) > 1.5
+    page.keyboard.press('0'); assert zoom(page) == 1
+    page.mouse.dblclick(x, y); assert zoom(page) == 3; page.keyboard.press('-'); assert 1 < zoom(page) < 3; page.keyboard.press('0')
+    box = page.locator('.viewer g').first; box.focus(); assert re.fullmatch(r'box 1: 0\.\d\d', page.inner_text('.viewer .score'))
+    page.locator('.viewer').focus(); assert not page.locator('.viewer .score').is_visible()
+    box.locator('rect').last.hover(force=True); assert page.locator('.viewer .score').is_visible()
+    quiet(page)
+
+def test_no_word_covers_a_line(visit):
+    "Words of the curve stand outside its frame."
+    page = visit('labelled.html'); top, bottom = [page.evaluate(f"document.querySelector('#at').getBoundingClientRect().{e}") for e in ('top', 'bottom')]
+    words = page.evaluate("[...document.querySelectorAll('#svg text')].filter(t => t.textContent).map(t => { const b = t.getBoundingClientRect(); return [t.textContent, b.left, b.top, b.bottom] })")
+    left = page.evaluate("document.querySelector('#at').ownerSVGElement.getBoundingClientRect().left"); scale = page.evaluate("document.querySelector('#svg').getBoundingClientRect().width")/420
+    for text, x, t, b in words: assert b <= top + 1 or t >= bottom - 1 or text.endswith('%') and x < left + 40*scale, text

@@ -52,6 +52,22 @@ def test_report_shows_each_that_does_not_pass_clearly(defect, run, washer, tmp_p
     assert all('w' not in q for q in parts if q['p'] < .1 and q['y'] == 0 and not q.get('u') and not q.get('o'))
     assert 'stand alone' not in said_in(page)
 
+def test_enlarged_in_the_report(defect, run, washer, tmp_path):
+    "The pair stands beside the part in the viewer, in a wide window and in a narrow one."
+    pytest.importorskip('playwright.sync_api')
+    from test_report import opened
+    page = report(defect, run, washer, tmp_path/'r.html')
+    for browser in opened():
+        for width in 1280, 360:
+            p = browser.new_page(viewport=dict(width=width, height=800)); said = []
+            p.on('pageerror', lambda e: said.append(str(e))); p.goto(page.as_uri())
+            p.locator('.tiles button:has(.why)').first.click(); p.wait_for_selector('dialog .pair img', state='visible')
+            assert 'most similar' in p.inner_text('dialog .pair') and p.evaluate('document.documentElement.scrollWidth') <= width and said == []
+            v = p.locator('dialog svg').first.bounding_box(); assert v['width'] > 200 and v['height'] > 100
+            plain = p.locator('.tiles button:not(:has(.why))')
+            p.keyboard.press('Escape')
+            if plain.count(): plain.first.click(); p.wait_for_selector('dialog .pair', state='hidden')
+
 def test_left_out(defect, washer, tmp_path):
     r = defect('train', washer, '-o', tmp_path/'run', '--method', 'vgg16-gap', '--epochs', 1, '--size', 96, '--no-export', '--no-references', '--examples', 0)
     assert r.returncode == 0, r.stderr

@@ -5,22 +5,31 @@
 # %% auto #0
 __all__ = ['Page']
 
-# %% ../../nbs/app/03_page.ipynb #da14f83b
+# %% ../../nbs/app/03_page.ipynb #bdb7a2eb
+import io
 import os
 import shutil
 import tempfile
-from html import escape
+import time
 from pathlib import Path
+from secrets import token_urlsafe
+from threading import Lock
+import numpy as np
 from fastcore.basics import patch
+from PIL import Image
 from ..core.errors import UserError
 from ..core.files import fit_name, sha256
 from ..data.feedback import add_feedback, store_of
-from ..explain.overlay import COLORS
+from ..explain.boxes import scale_heat
+from ..explain.overlay import INFERNO
+from ..explain.scale import shown_scale, upsample
 from ..deploy.info import examples_of
 from ..deploy.inspector import Inspector
-from .rejudge import headline, judged, pictures, table_of, write_desk
+from ..deploy.why import is_asked
+from .rejudge import headline, judged, write_desk
+from .today import Tally
 
-# %% ../../nbs/app/03_page.ipynb #5ec19af2
+# %% ../../nbs/app/03_page.ipynb #6c8f5d0a
 def _store(store, info):
     "Where corrections go; None where the model's photos are elsewhere, so that corrections need --store."
     if store: return Path(store)
@@ -28,7 +37,7 @@ def _store(store, info):
     try: return store_of(source)
     except UserError: return None
 
-# %% ../../nbs/app/03_page.ipynb #3db1ecb6
+# %% ../../nbs/app/03_page.ipynb #3186c149
 class Page:
     "What happens between photos, verdicts and corrections."
     def __init__(self,
@@ -39,13 +48,16 @@ class Page:
         gb=4,           # Largest sum of all files kept for all visitors, 10^9 bytes
         backend='auto', # One of engines.BACKENDS; auto: ONNX Runtime where its verdicts are PyTorch's
         folder=None,    # Private folder for uploads and results; None: a new one, which the caller removes
-        links=(),       # Other pages beside this one: (name, address)
+        place=None,     # Folder for what outlives the page; None: .feedback beside the store
     ):
-        self.inspector = Inspector(model, backend=backend)
-        self.files, self.mb, self.gb, self.links = files, mb, gb, tuple(links)
+        self.model, self.inspector = model, Inspector(model, backend=backend)
+        self.files, self.mb, self.gb = files, mb, gb
         self.folder = Path(folder or tempfile.mkdtemp(prefix='defect-app-'))
         self.store = _store(store, self.inspector.info)
+        self.place = Path(place) if place else self.store and self.store.parent/'.feedback'
+        self.tally = Tally(self.place and self.place/'today.sqlite')
         self.examples = [shutil.copyfile(p, self._new('examples')/p.name) for p in examples_of(model)]
+        self.seen, self.network = {}, Lock()        # id -> (Verdict, time); one visitor at a time
 
     def _new(self, name):
         "A folder in the private one."
@@ -53,44 +65,66 @@ class Page:
         f.mkdir(parents=True, exist_ok=True)
         return f
 
-    def forget(self, vs):
-        "Remove the photos of verdicts that a session is done with."
-        for v in vs or (): shutil.rmtree(Path(v.path).parent, ignore_errors=True)
-
-# %% ../../nbs/app/03_page.ipynb #eaac93f9
+# %% ../../nbs/app/03_page.ipynb #09f8db91
 def _bytes_in(folder): return sum(f.stat().st_size for f in folder.rglob('*') if f.is_file())
 
 @patch
-def _check(self:Page, paths):
-    "Refuse photos that are too many, too large or more than there is room for."
-    if not paths: raise UserError('There is no photo yet: drop one, or more.')
-    if len(paths) > self.files:
-        raise UserError(f'{len(paths)} photos are too many for the page, which takes {self.files} at a time: '
-                        'use defect predict FOLDER -o OUT for more.')
-    large = [p for p in paths if os.path.getsize(p) > self.mb*10**6]
-    if large:
-        raise UserError(f'{Path(large[0]).name} is larger than {self.mb} MB: make it smaller, or use defect predict.')
+def check_size(self:Page,
+    name, # Of a photo
+    size, # Its bytes
+):
+    "Refuse a photo that is too large, or that there is no room for."
+    if size > self.mb*10**6:
+        raise UserError(f'{name} is larger than {self.mb} MB: make it smaller, or use defect predict.')
     if _bytes_in(self.folder) > self.gb*1e9:
         raise UserError(f'The page holds more than {self.gb:g} GB of photos and takes no more: '
                         'try again in an hour, or restart it with a larger --max-gb (gb=).')
 
-# %% ../../nbs/app/03_page.ipynb #13349258
 @patch
-def inspect(self:Page, paths, bar=lambda o: o):
-    "Verdicts on files. They are copied first; where something fails, no copy stays."
-    self._check(paths)
-    kept = []
-    try:
-        for p in paths:
-            own = Path(tempfile.mkdtemp(dir=self._new('photos')))
-            kept.append(own/Path(p).name)
-            shutil.copyfile(p, kept[-1])
-        return list(bar(self.inspector.stream(map(str, kept))))
-    except BaseException:
-        for k in kept: shutil.rmtree(k.parent, ignore_errors=True)
-        raise
+def too_many(self:Page):
+    "What is said to a visitor who drops more than `files` photos."
+    return (f'More than {self.files} photos are too many for the page, which takes {self.files} at a time: '
+            'use defect predict FOLDER -o OUT for more.')
 
-# %% ../../nbs/app/03_page.ipynb #a8ee5d83
+# %% ../../nbs/app/03_page.ipynb #1d49282c
+_HOURS = 6
+
+@patch
+def keep(self:Page,
+    v,         # A Verdict; its photo lies in a folder of its own, which `forget` removes
+    own=True,  # Is it a copy for one visitor? False: it belongs to all, and `forget` leaves it alone
+)->str:        # Its id
+    "Remember a verdict."
+    old = [k for k, (_, t, _) in self.seen.items() if t < time.time() - 3600*_HOURS]
+    for o in old: self._drop(o)
+    k = token_urlsafe(16)
+    self.seen[k] = v, time.time(), own
+    return k
+
+@patch
+def forget(self:Page,
+    ids, # Of verdicts that a visitor is done with; unknown ones don't matter
+):
+    "Remove their photos."
+    for k in ids:
+        if k in self.seen and self.seen[k][2]: self._drop(k)
+
+@patch
+def _drop(self:Page, k):
+    v, _, own = self.seen.pop(k)
+    if own: shutil.rmtree(Path(v.path).parent, ignore_errors=True)
+
+@patch
+def verdict(self:Page,
+    k,           # Its id
+    fail=None,   # Probability from which a part fails; None: the model's own
+    review=None, # Probability from which it no longer passes; None: the model's own
+):               # A Verdict
+    "A verdict at the thresholds that a visitor has set."
+    if k not in self.seen: raise UserError('This photo is no longer here: drop it again.')
+    return judged(self.seen[k][0], *self.exact(fail, review))
+
+# %% ../../nbs/app/03_page.ipynb #cf82055d
 def _unrounded(shown, own): return own if shown is None or shown == round(own, 3) else shown
 
 @patch
@@ -99,53 +133,90 @@ def exact(self:Page, fail, review):
     i = self.inspector
     return _unrounded(fail, i.fail_at), _unrounded(review, i.review_at)
 
+# %% ../../nbs/app/03_page.ipynb #54a57a97
 @patch
-def chosen(self:Page, vs, at, fail, review):
-    "The verdict on the current photo at the sliders' thresholds."
-    if not vs: raise UserError('There is no verdict yet: drop a photo first.')
-    return judged(vs[min(at, len(vs) - 1)], *self.exact(fail, review))
+def inspect(self:Page,
+    file,       # A photo, which is copied
+    name=None,  # Its name; None: that of the file
+    count=True, # Does it count as a part of today?
+)->str:         # Id of its verdict
+    "Look at a photo."
+    name = name or Path(file).name
+    self.check_size(name, os.path.getsize(file))
+    own = Path(tempfile.mkdtemp(dir=self._new('photos')))
+    try:
+        photo = shutil.copyfile(file, own/fit_name(Path(name).stem, after=Path(name).suffix))
+        with self.network: v, = self.inspector.stream([str(photo)])
+    except BaseException:
+        shutil.rmtree(own, ignore_errors=True)
+        raise
+    if count: self.tally.add(v.label)
+    return self.keep(v)
 
-# %% ../../nbs/app/03_page.ipynb #18d25af0
+# %% ../../nbs/app/03_page.ipynb #1794685d
+_SIDE, _HEAT_SIDE = 2400, 800     # px, the longest side of what a browser gets
+
+@patch
+def photo(self:Page,
+    k,          # Id of a verdict
+    side=_SIDE, # Longest side, px
+)->bytes:
+    "The photo as JPEG."
+    im = self.verdict(k).image.copy()
+    im.thumbnail((side, side))
+    f = io.BytesIO()
+    im.save(f, 'JPEG', quality=90)
+    return f.getvalue()
+
+@patch
+def heat(self:Page,
+    k,      # Id of a verdict
+    fail,   # Probability from which a part fails; None: the model's own
+    review, # Probability from which it no longer passes; None: the model's own
+)->bytes:
+    "Its heat as PNG with transparency, half as strong for a part that passes."
+    v = self.verdict(k, fail, review)
+    s = min(1, _HEAT_SIDE/max(v.size))
+    heat = scale_heat(upsample(v.raw, [max(1, round(n*s)) for n in v.size]), shown_scale(v.scale, v.label))
+    layer = np.dstack([INFERNO[(heat*255).astype(int)], 255*np.sqrt(heat)]).round().astype(np.uint8)
+    f = io.BytesIO()
+    Image.fromarray(layer).save(f, 'PNG', compress_level=1)
+    return f.getvalue()
+
+# %% ../../nbs/app/03_page.ipynb #67f54f41
 def _no_folder(text, path): return text.replace(str(Path(path).parent) + os.sep, '')
 
-def _html(v):
-    "The verdict in large letters, and the sentence that explains it."
-    said = escape(_no_folder(headline(v), v.path))
-    return (f'<div role="status" class="verdict" style="border-color:{COLORS[v.label]}">'
-            f'<b>{v.label}</b> {said}</div>')
-
 @patch
-def show(self:Page, vs, at, fail, review, opacity):
-    "The current photo: (photo, overlay) or None, and its verdict as HTML."
-    if not vs: return None, ''
-    v = self.chosen(vs, at, fail, review)
-    return None if v.error else pictures(v, opacity), _html(v)
+def part(self:Page,
+    k,           # Id of a verdict
+    fail=None,   # Probability from which a part fails; None: the model's own
+    review=None, # Probability from which it no longer passes; None: the model's own
+)->dict:         # Ready for JSON
+    "A verdict as the page shows it."
+    v = self.verdict(k, fail, review)
+    said = dict(id=k, name=Path(v.path).name, label=v.label, said=_no_folder(headline(v), v.path))
+    if v.error: return said | dict(p=None, size=[1, 1], boxes=[], scores=[], remark=said['said'], heat=False, why=False)
+    scores = [round(float(s), 3) for s in v.box_scores]
+    return said | dict(p=round(float(v.p_anomaly), 4), size=list(v.size), boxes=v.boxes.tolist(), scores=scores,
+                       remark=_no_folder(v.unlike, v.path), heat=v.raw.shape != (1, 1),
+                       why=is_asked(v) and len(self.inspector.references) > 0)
 
-# %% ../../nbs/app/03_page.ipynb #5159f08f
-def _count(vs):
-    labels = [v.label for v in vs]
-    return ', '.join(f'{labels.count(l)} {l}' for l in COLORS if l in labels)
-
+# %% ../../nbs/app/03_page.ipynb #6b7df802
 @patch
-def listing(self:Page, vs, fail, review, wanted):
-    "For the labels in `wanted`: a table and (name, place) of each photo. For all: how many of each verdict."
-    vs = [judged(v, *self.exact(fail, review)) for v in vs]
-    t = table_of(vs, wanted)
-    places = [i - 1 for i in t['no.']]
-    t['remark'] = [_no_folder(r, vs[k].path) for r, k in zip(t.remark, places)]
-    choices = [(f'{k + 1}. {Path(vs[k].path).name}: {vs[k].label}', k) for k in places]
-    return t, choices, _count(vs)
+def write(self:Page,
+    ids,     # Of the verdicts, in their order
+    k,       # Id of the one that gets a picture
+    fail,    # Probability from which a part fails; None: the model's own
+    review,  # Probability from which it no longer passes; None: the model's own
+    opacity=.75, # Of the hottest places in the picture, 0..1
+)->list:     # Paths of predictions.csv, coco.json and the picture, in a private folder
+    "Files with verdicts."
+    if not ids: raise UserError('There is no verdict yet: drop a photo first.')
+    vs = [self.verdict(i, fail, review) for i in ids]
+    out = Path(tempfile.mkdtemp(dir=self._new('files')))
+    return write_desk(vs, out, self.verdict(k, fail, review), opacity)
 
-# %% ../../nbs/app/03_page.ipynb #577cd559
-@patch
-def write(self:Page, vs, at, fail, review, opacity):
-    "Write files with all verdicts and a picture of the current photo; returns their paths."
-    shown = self.chosen(vs, at, fail, review)
-    out = Path(vs[0].path).parent/'files'
-    shutil.rmtree(out, ignore_errors=True)
-    return write_desk([judged(v, *self.exact(fail, review)) for v in vs], out, shown, opacity)
-
-# %% ../../nbs/app/03_page.ipynb #f9a6e778
+# %% ../../nbs/app/03_page.ipynb #d06992a3
 @patch
 def _copy(self:Page, path):
     "A copy of a photo that stays when the page ends."
@@ -155,8 +226,16 @@ def _copy(self:Page, path):
     return shutil.copyfile(path, keep)
 
 @patch
-def correct(self:Page, v, should_be, defect='', note=''):
-    "Record that a photo should have been 'good' or 'anomaly'; returns a sentence that says so."
+def correct(self:Page,
+    k,         # Id of a verdict
+    should_be, # 'good' or 'anomaly'
+    defect='', # Type of the defect, if it is known
+    note='',   # Anything worth keeping
+    fail=None,   # Probability from which a part fails; None: the model's own
+    review=None, # Probability from which it no longer passes; None: the model's own
+)->str:
+    "Record what a photo should have been; returns a sentence that says so."
+    v = self.verdict(k, fail, review)
     if self.store is None: raise UserError('Corrections have no place to go: start the page with --store FILE (store=).')
     if v.error: raise UserError('A photo that cannot be read teaches nothing: export it again first.')
     if not should_be: raise UserError('Say first what it should have been: good or anomaly.')

@@ -16,9 +16,9 @@ from .words import Arg
 
 # %% ../../nbs/cli/07_program.ipynb #3d931313
 VERBS = {f.__name__: f for f in (
-    learn.check, learn.train, learn.threshold, judge.test, judge.report, inspect.predict, inspect.watch, inspect.app, label.next, label.label,
-    tools.export, tools.feedback, tools.weights, judge.compare, tools.benchmark, learn.demo)}
-WITHOUT_BARS = 'predict', 'watch', 'app', 'label'        # they have bars of their own, or none
+    inspect.start, learn.check, learn.train, learn.threshold, judge.test, judge.report, inspect.predict, inspect.watch, inspect.app,
+    label.next, label.label, tools.export, tools.feedback, tools.weights, judge.compare, tools.benchmark, learn.demo)}
+WITHOUT_BARS = 'predict', 'watch', 'app', 'label', 'start'        # they have bars of their own, or none
 
 def _groups(verb):
     "Headings of a verb's options."

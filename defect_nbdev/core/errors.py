@@ -17,7 +17,6 @@ class UserError(Exception):
 SILENT = dict(      # Variables that forbid other packages to report their use
     ORT_DISABLE_TELEMETRY='1',
     RAY_USAGE_STATS_ENABLED='0',
-    GRADIO_ANALYTICS_ENABLED='False',
     HF_HUB_DISABLE_TELEMETRY='1',
     WANDB_ERROR_REPORTING='false')
 

@@ -16,7 +16,8 @@ from ..core.errors import UserError
 from ..explain.overlay import overlay
 from ..deploy.verdict import Verdict
 from ..deploy.why import is_asked, why
-from .page import data_address, document, sections_html
+from .design import data_address
+from .page import document, sections_html
 from .script import BODY, REPORT_CSS, SCRIPT
 
 # %% ../../nbs/report/05_interactive.ipynb #9a93c29d
@@ -47,6 +48,13 @@ def _distance(v):
     z = _logit(v.p_anomaly)
     return min(abs(z - _logit(t)) for t in (v.fail_at, v.review_at))
 
+def _boxes_on_tile(v, side=160):
+    "(height, width) of the photo on its tile, boxes there, and their scores."
+    h, w = v.size
+    k = min(1, side/max(h, w))
+    boxes = (v.boxes*k).round(1).tolist()
+    return dict(z=[max(1, round(h*k)), max(1, round(w*k))], x=boxes, s=[round(float(s), 2) for s in v.box_scores])
+
 def _with_photo(v):
     "The same verdict with its photo in memory, so that the file is read once."
     v, v.photo = copy(v), v.image
@@ -65,6 +73,7 @@ def _part(v, pictured, compared=None):
     y = int(v.truth == 'anomaly') if v.truth else None
     p = float(f'{v.p_anomaly:.7g}')
     part = dict(n=Path(v.path).name, path=v.path, y=y, d=v.defect, p=p, b=len(v.boxes), t=tile(v) if pictured else '')
+    if pictured: part |= _boxes_on_tile(v)
     if v.unlike: part['u'] = v.unlike
     if v.odd: part['o'] = v.odd
     return part | _why(v, compared) if compared else part

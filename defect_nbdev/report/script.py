@@ -7,56 +7,79 @@ __all__ = ['REPORT_CSS', 'BODY', 'SCRIPT']
 
 # %% ../../nbs/report/04_script.ipynb #256235a7
 from .page import CSS
+from .viewer import VIEWER_CSS, VIEWER_JS
 
 # %% ../../nbs/report/04_script.ipynb #3eeaff58
-REPORT_CSS = CSS + """
+REPORT_CSS = CSS + VIEWER_CSS + """
+#said { padding: 0 .3rem; margin: -.8rem 0 0 }
 .bar {
-  position: sticky; top: 0; background: var(--bg);
-  padding: .5rem 0; border-bottom: 1px solid var(--line); z-index: 1;
+  position: sticky; top: .5rem; z-index: 2; padding: .7rem 1.3rem;
   display: grid; grid-template-columns: auto 1fr auto; gap: .2rem .8rem; align-items: center
 }
 .bar input[type=range] { width: 100% }
 .bar label { white-space: nowrap }
 .bar output { min-width: 5rem; text-align: right; font-variant-numeric: tabular-nums }
-.wide { grid-column: 1/-1 }
-.two {
-  display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr));
-  gap: 1rem 2rem; align-items: start
-}
-svg { width: 100%; height: auto }
-.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 15rem), 1fr)); gap: .8rem }
-.tiles button {
-  font: inherit; color: inherit; text-align: left; background: var(--soft); border: 1px solid var(--line);
-  border-radius: .4rem; padding: .3rem; cursor: zoom-in; break-inside: avoid
-}
-.tiles img { width: 100%; display: block }
-.tiles span { font-size: .8rem; overflow-wrap: anywhere }
-.PASS { color: var(--pass) }
-.REVIEW { color: var(--review) }
-.FAIL { color: var(--fail) }
-b.PASS, b.REVIEW, b.FAIL { white-space: nowrap }
-dialog {
-  max-width: 95vw; border: 1px solid var(--line); border-radius: .5rem;
-  background: var(--bg); color: var(--fg)
-}
-dialog img { width: min(90vw, 60rem); image-rendering: auto }
-.tiles .why { margin-top: .3rem }
-dialog .why { display: block; width: min(90vw, 36rem); margin: .5rem 0 }
-.more { margin: .6rem 0 }
-:focus-visible { outline: 3px solid #56B4E9 }
-@media(max-width: 40rem) {
-  .bar { position: static; grid-template-columns: 1fr auto; grid-auto-flow: dense }
+.bar .wide { grid-column: 1/-1; display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: center }
+.bar .wide label { white-space: normal }
+.bar button { min-height: 2rem; padding: .1rem .7rem }
+@media (max-width: 40rem) {
+  .bar { position: static; grid-template-columns: 1fr auto; grid-auto-flow: dense; padding: .9rem }
   .bar input[type=range] { grid-column: 1/-1 }
 }
-@media print {
-  .bar, .more { display: none }
-  body { max-width: none }
-}"""
+@media print { .bar, .more { display: none } }
+"""
+
+# %% ../../nbs/report/04_script.ipynb #83c0c328
+REPORT_CSS += """
+.plates { display: grid; grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)); gap: .5rem; margin-bottom: .7rem }
+.plate b { display: block; font-size: clamp(1.05rem, 4.5vw, 1.5rem); line-height: 1.2; font-variant-numeric: tabular-nums; white-space: nowrap }
+#curves svg { width: 100% }
+#curves text { font-size: 11px }
+@media (max-width: 40rem) {
+  #curves text { font-size: 14px }
+  #typ { font-size: .8rem }
+}
+.key { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; margin: .3rem 0 0 }
+.key span::before { content: ''; display: inline-block; width: 1.8rem; vertical-align: .25rem; margin-right: .5rem; border-top: 3px solid }
+.key .esc { --c: var(--fail) }
+.key .ovk { --c: var(--accent) }
+.key .esc::before { border-color: var(--c) }
+.key .ovk::before { border-color: var(--c); border-top-style: dashed }
+"""
+
+# %% ../../nbs/report/04_script.ipynb #4970cb17
+REPORT_CSS += """
+.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 15rem), 1fr)); gap: .7rem }
+.tiles button {
+  display: block; font-weight: 400; text-align: left; padding: .4rem; cursor: zoom-in; break-inside: avoid
+}
+.tiles img { width: 100%; display: block; border-radius: .3rem }
+.tiles span { font-size: .85rem; overflow-wrap: anywhere }
+b.PASS, b.REVIEW, b.FAIL { white-space: nowrap }
+h3.none { display: inline-block; font-weight: 400; color: var(--muted); margin: 0 1.2rem .3rem 0 }
+dialog {
+  width: min(96vw, 80rem); height: 94vh; max-width: none; max-height: none; border: 0; padding: .7rem;
+  border-radius: var(--radius); background: var(--card); color: var(--fg)
+}
+dialog[open] { display: grid; grid-template: 1fr auto / 1fr auto; gap: .5rem }
+dialog .pair { margin: 0; max-width: min(34vw, 26rem); overflow: auto; font-size: .85rem }
+dialog .pair img { width: 100%; display: block; border-radius: .3rem }
+dialog::backdrop { background: #000a }
+dialog p { margin: 0 }
+dialog .foot { grid-column: 1/-1; display: flex; flex-wrap: wrap; gap: .4rem 1rem; align-items: center }
+dialog .foot p { flex: 1 1 14rem }
+.tiles .why { margin-top: .3rem }
+.more { margin: .6rem 0 }
+@media (max-width: 40rem) {
+  dialog[open] { grid-template: 1fr auto auto / 1fr }
+  dialog .pair { max-width: none; max-height: 40vh }
+}
+"""
 
 # %% ../../nbs/report/04_script.ipynb #79574aaa
 BODY = """
-<p id="said"></p>
-<form class="bar" aria-label="Thresholds" onsubmit="return false">
+<p id="said" class="muted"></p>
+<form class="bar card" aria-label="Thresholds" onsubmit="return false">
   <label for="hi">FAIL from</label>
   <input type="range" id="hi" min="0">
   <output id="hiv" for="hi"></output>
@@ -68,28 +91,27 @@ BODY = """
     <button type="button" id="back">reset thresholds</button>
   </div>
 </form>
-<div class="two">
-  <section><h2>Verdicts</h2><table id="sum" aria-live="polite"></table></section>
-  <section id="curves">
-    <h2>What each threshold would do</h2>
-    <svg id="svg" viewBox="0 0 420 230" role="img"></svg>
-  </section>
-</div>
+<section class="half"><h2>Verdicts</h2><div id="sum" aria-live="polite"></div></section>
+<section class="half" id="curves">
+  <h2>What each threshold would do</h2>
+  <svg id="svg" viewBox="0 0 420 246" role="img"></svg>
+  <p class="key"></p>
+</section>
 <section id="types"><h2>Types of defects</h2><table id="typ"></table></section>
 <section id="parts">
   <h2>Parts</h2>
-  <p>Each picture shows the photo on the left, and its heat and boxes on the right. They are drawn at the thresholds
+  <p class="muted">Each picture shows the photo on the left, and its heat and boxes on the right. They are drawn at the thresholds
   that the page opened with, on one scale for all parts, and half as strong for a part that passes.
   Where there are good parts to compare with, a part that did not pass clearly is shown once more: above this part and
   the most similar good one, below the hottest place of both at one scale.
-  The hardest parts of each group come first. Select one to enlarge it.</p>
+  The hardest parts of each group come first. Select one to look into it.</p>
   <div id="gal"></div>
 </section>
 <!--static-->
-<dialog id="dlg"></dialog>"""
+<dialog id="dlg" aria-label="One part"></dialog>"""
 
 # %% ../../nbs/report/04_script.ipynb #74f7e7ce
-_JS_DATA = """'use strict';
+_JS_DATA = """
 const D = JSON.parse(document.getElementById('data').textContent),
   P = D.parts,
   $ = id => document.getElementById(id);
@@ -136,9 +158,9 @@ function summary() {
     n = l => v.filter(o => o === l).length,
     bad = count(q => q.y === 1),
     good = count(q => q.y === 0),
-    rows = [['parts', P.length]];
-  for (const l of ['PASS', 'REVIEW', 'FAIL'])
-    if (l !== 'REVIEW' || lo < hi || n(l)) rows.push([SIGN[l], `${n(l)} (${pct(n(l)/P.length)})`, l]);
+    rows = [['parts', P.length]],
+    plates = ['PASS', 'REVIEW', 'FAIL'].filter(l => l !== 'REVIEW' || lo < hi || n(l)).map(l =>
+      el('div', {className: `plate ${l}`}, SIGN[l], el('b', {}, `${n(l)} (${pct(n(l)/P.length)})`)));
   const odd = count(why);
   if (odd) rows.push(['unlike', `${odd} of ${P.length} parts are unlike the training photos, and so for a person`]);
   if (known) {
@@ -150,8 +172,9 @@ function summary() {
         `${((tp + tn)/(tp + tn + fp + fn)).toFixed(3)}, balanced ${((tp/(tp + fn) + tn/(tn + fp))/2).toFixed(3)}`
         + (lo < hi ? ', of the parts that were decided' : '')]);
   }
-  $('sum').replaceChildren(...rows.map(([a, b, c]) =>
-    el('tr', {}, el('th', {scope: 'row', className: c || ''}, a), el('td', {}, String(b)))));
+  $('sum').replaceChildren(
+    el('div', {className: 'plates'}, ...plates),
+    el('table', {}, ...rows.map(([a, b]) => el('tr', {}, el('th', {scope: 'row'}, a), el('td', {}, String(b))))));
 }"""
 
 # %% ../../nbs/report/04_script.ipynb #627305cc
@@ -180,7 +203,7 @@ function curves() {
     bad = sorted(1),
     good = sorted(0),
     X = t => 40 + 370*t,
-    Y = v => 195 - 180*v,
+    Y = v => 210 - 180*v,
     line = f => cut.map((t, i) => (i ? `H${X(t).toFixed(1)}V` : `M${X(t).toFixed(1)} `) + Y(f(t)).toFixed(1)).join('');
   const below = (a, t) => {
     let i = 0, j = a.length;
@@ -195,16 +218,27 @@ function curves() {
     ovk = t => good.length ? 1 - below(good, t) : 0,
     tick = [0, .25, .5, .75, 1];
   let s = tick.map(v => `<path d="M40 ${Y(v)}H410" stroke="var(--line)"/><text x="34" y="${
-      Y(v) + 4}" text-anchor="end">${100*v}%</text><text x="${X(v)}" y="212" text-anchor="middle">${v}</text>`).join('')
-    + '<text x="225" y="228" text-anchor="middle">threshold (probability of anomaly)</text>';
+      Y(v) + 4}" text-anchor="end">${100*v}%</text><text x="${X(v)}" y="227" text-anchor="middle">${v}</text>`).join('')
+    + '<text x="225" y="243" text-anchor="middle">threshold (probability of anomaly)</text>';
   if (bad.length)
-    s += `<path d="${line(esc)}" fill="none" stroke="var(--esc)" stroke-width="2.5"/><text x="405" y="${
-      Y(esc(.97)) + 16}" text-anchor="end" fill="var(--esc)">escape</text>`;
+    s += `<path d="${line(esc)}" fill="none" stroke="var(--fail)" stroke-width="2.5"/>`;
   if (good.length)
-    s += `<path d="${line(ovk)}" fill="none" stroke="var(--ovk)" stroke-width="2.5" stroke-dasharray="7 3"/><text x="${
-      X(.03)}" y="${Math.max(12, Y(ovk(.02)) - 5)}" fill="var(--ovk)">overkill</text>`;
-  $('svg').innerHTML = `<title>Shares of escapes and overkills over all thresholds</title><g font-size="11" fill="currentColor">${
-    s}<path id="at" stroke="currentColor" stroke-dasharray="2 2"/></g>`;
+    s += `<path d="${line(ovk)}" fill="none" stroke="var(--accent)" stroke-width="2.5" stroke-dasharray="7 3"/>`;
+  $('svg').innerHTML = `<title>Shares of escapes and overkills over all thresholds</title><g fill="currentColor">${
+    s}<path id="at" stroke="currentColor" stroke-width="1.5" stroke-dasharray="2 2"/>
+    <text id="atlo" y="22" text-anchor="end"></text><text id="athi" y="22"></text></g>`;
+  document.querySelector('.key').replaceChildren(
+    ...(bad.length ? [el('span', {className: 'esc'}, 'escape: anomalies that pass')] : []),
+    ...(good.length ? [el('span', {className: 'ovk'}, 'overkill: good parts that fail')] : []));
+}
+function marks() {
+  if (!$('at')) return;
+  const x = k => 40 + 370*cut[k], near = v => Math.min(408, Math.max(42, v));
+  $('at').setAttribute('d', [lo, hi].map(k => `M${x(k)} 27V210`).join(''));
+  $('atlo').textContent = lo < hi ? 'PASS below' : '';
+  $('athi').textContent = lo < hi ? 'FAIL from' : 'threshold';
+  $('atlo').setAttribute('x', near(Math.max(x(lo), 100)));
+  $('athi').setAttribute('x', near(Math.min(x(hi), 360)));
 }"""
 
 # %% ../../nbs/report/04_script.ipynb #949eac84
@@ -233,27 +267,60 @@ function button(q) {
         loading: 'lazy'})] : []),
       ...(q.w ? [el('img', {className: 'why', src: q.w, alt: q.m, loading: 'lazy'})] : []),
       el('span', {}, el('b', {className: l}, SIGN[l]), ' ' + text));
-  b.onclick = () => {
-    $('dlg').replaceChildren(
-      ...[...b.childNodes].map(c => c.cloneNode(true)),
-      ...(q.m ? [el('p', {}, q.m)] : []),
-      el('p', {}, q.path),
-      el('button', {type: 'button', onclick: () => $('dlg').close()}, 'close'));
-    $('dlg').showModal();
-  };
+  b.onclick = () => enlarge(b, q, text);
   return b;
 }
 function galleries() {
   $('gal').replaceChildren(...GROUPS.map(([title, f, order], i) => {
     const q = P.filter(f).sort((a, b) => order*(a.p - b.p)),
       tiles = el('div', {className: 'tiles'}, ...q.slice(0, shown[i]).map(button)),
-      s = el('section', {}, el('h3', {}, `${title} (${q.length})`), tiles);
+      heading = el('h3', {className: q.length ? '' : 'none'}, `${title} (${q.length})`);
+    if (!q.length) return heading;
+    const s = el('section', {}, heading, tiles);
     if (q.length > shown[i]) s.append(el('button', {
       type: 'button',
       className: 'more',
       onclick: () => { shown[i] = Infinity; galleries(); }}, `show all ${q.length}`));
     return s;
   }));
+}"""
+
+# %% ../../nbs/report/04_script.ipynb #4e9e7ebc
+_JS_ENLARGE = """
+let viewer, here;
+function enlarge(b, q, text) {
+  here = b;
+  if (!viewer) {
+    const place = el('div', {}), pair = el('figure', {className: 'pair'}), foot = el('div', {className: 'foot'});
+    $('dlg').append(place, pair, foot);
+    viewer = Object.assign(new Viewer(place), {pair, foot});
+    $('dlg').addEventListener('keydown', e => {
+      if (viewer.key(e)) return;
+      const by = {ArrowRight: 1, ArrowLeft: -1}[e.key];
+      if (by) beside(by);
+    });
+  }
+  viewer.pair.hidden = !q.w;
+  if (q.w) viewer.pair.replaceChildren(el('img', {src: q.w, alt: q.m}), el('figcaption', {}, q.m));
+  viewer.foot.replaceChildren(
+    el('p', {}, el('b', {className: label(q)}, SIGN[label(q)]), ` ${text}`, el('br'), el('span', {className: 'muted'}, q.path)),
+    el('button', {type: 'button', onclick: () => beside(-1)}, '\\u2190 previous'),
+    el('button', {type: 'button', onclick: () => beside(1)}, 'next \\u2192'),
+    el('button', {type: 'button', onclick: () => $('dlg').close()}, 'close'));
+  if (!$('dlg').open) $('dlg').showModal();
+  viewer.empty = 'There are too many parts for a picture of each.';
+  viewer.show(q.t ? both(q) : null);
+  viewer.root.focus();
+}
+function both(q) {
+  const [h, w] = q.z, dx = w + 4;
+  return {
+    photo: q.t, size: [h, w + dx], alt: `Photo and heat of ${q.n}, ${label(q)}`,
+    boxes: q.x.map(([x0, y0, x1, y1]) => [x0 + dx, y0, x1 + dx, y1]), scores: q.s};
+}
+function beside(by) {
+  const all = [...here.parentNode.children], to = all[(all.indexOf(here) + by + all.length) % all.length];
+  to.click();
 }"""
 
 # %% ../../nbs/report/04_script.ipynb #3e168827
@@ -273,7 +340,7 @@ function update() {
   $('lo').disabled = $('one').checked;
   summary();
   if (known) types();
-  if ($('at')) $('at').setAttribute('d', [lo, hi].map(k => `M${40 + 370*cut[k]} 15V195`).join(''));
+  marks();
   clearTimeout(wait);
   wait = setTimeout(galleries, 120);
 }
@@ -303,4 +370,5 @@ else for (const k of ['curves', 'types']) $(k).remove();
 update();
 addEventListener('beforeprint', () => { clearTimeout(wait); galleries(); });"""
 
-SCRIPT = _JS_DATA + _JS_RATES + _JS_SUMMARY + _JS_TYPES + _JS_CURVES + _JS_GALLERIES + _JS_CONTROLS + _JS_START
+SCRIPT = (VIEWER_JS + _JS_DATA + _JS_RATES + _JS_SUMMARY + _JS_TYPES + _JS_CURVES + _JS_GALLERIES + _JS_ENLARGE
+          + _JS_CONTROLS + _JS_START)

@@ -21,12 +21,12 @@ def wilson(
     return k/n, float(lo), float(hi)
 
 # %% ../../nbs/metrics/01_verdicts.ipynb #04a7e02b
-def _counts(y, p, review_at, fail_at):
-    "Good parts (negatives) and anomalies (positives) that pass, fail or lie between the thresholds."
-    passes, fails = p < review_at, p >= fail_at
-    band = (p >= review_at) & (p < fail_at)
+def _counts(y, p, review_at, fail_at, asked=False):
+    "Good parts (negatives) and anomalies (positives) that pass, fail or go to a person."
+    person = (p >= review_at) & (p < fail_at) | asked
+    passes, fails = ~person & (p < review_at), ~person & (p >= fail_at)
     found = dict(tn=~y & passes, fp=~y & fails, fn=y & passes, tp=y & fails,
-                 review_good=~y & band, review_anomaly=y & band)
+                 review_good=~y & person, review_anomaly=y & person)
     return {k: int(v.sum()) for k, v in found.items()}
 
 # %% ../../nbs/metrics/01_verdicts.ipynb #295e8fa3
@@ -47,11 +47,12 @@ def image_metrics(
     p,           # float [n] in 0..1: probability of anomaly
     fail_at=.5,  # Probability from which a part fails
     review_at=None, # Probability from which a person looks, up to fail_at; None: nobody does
+    asked=False, # bool [n]: parts that a person looks at whatever p is, such as those unlike the training photos; False: none
 )->dict:         # Rates in 0..1 (NaN without the class they need, F1 then 0), counts as int, intervals as pairs
     "Accuracy (plain, balanced), AUROC, AP, F1 (and maximum), escape, overkill, their intervals, confusion counts."
     y, p = np.asarray(y, bool), np.asarray(p, float)
     if review_at is None: review_at = fail_at
-    c = _counts(y, p, review_at, fail_at)
+    c = _counts(y, p, review_at, fail_at, np.asarray(asked, bool))
     tn, fp, fn, tp = c['tn'], c['fp'], c['fn'], c['tp']
     n_good = tn + fp + c['review_good']
     n_anomaly = tp + fn + c['review_anomaly']
@@ -81,8 +82,8 @@ def metrics_text(
         'AUROC': _number(m['auroc']),
         'escape': escape + _interval(m['escape_interval']),
         'overkill': overkill + _interval(m['overkill_interval'])}
-    if m['review_at'] < m['fail_at']:
-        good, bad = m['review_good'], m['review_anomaly']
+    good, bad = m['review_good'], m['review_anomaly']
+    if m['review_at'] < m['fail_at'] or good + bad:
         rows['review'] = f"{good + bad} of {m['n']} parts for a person ({good} good, {bad} anomaly)"
     unlike = m.get('unlike_good', 0), m.get('unlike_anomaly', 0)
     if any(unlike):

@@ -72,7 +72,7 @@ def confusion_figure(
     ax=None, # Axes to draw on; None: a new figure
 )->Figure:
     "Truth against verdict: two by two, or two by three where some parts went to review."
-    reviews = m['review_at'] < m['fail_at']
+    reviews = m['review_at'] < m['fail_at'] or m['review_good'] + m['review_anomaly'] > 0
     said = ['PASS', 'REVIEW', 'FAIL'] if reviews else ['PASS', 'FAIL']
     counts = dict(PASS=(m['tn'], m['fn']), REVIEW=(m['review_good'], m['review_anomaly']), FAIL=(m['fp'], m['tp']))
     c = np.array([counts[s] for s in said]).T

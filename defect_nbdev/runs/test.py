@@ -61,7 +61,9 @@ def evaluate(
     vs = _judged(inspector, t, bar)
     write_predictions(vs, out)
     ok = _readable(vs)
-    m = image_metrics([v.truth == 'anomaly' for v in ok], [v.p_anomaly for v in ok], inspector.fail_at, inspector.review_at)
+    bad, p = [v.truth == 'anomaly' for v in ok], [v.p_anomaly for v in ok]
+    asked = [v.label == 'REVIEW' for v in ok]             # unlike photos too, as in the report
+    m = image_metrics(bad, p, inspector.fail_at, inspector.review_at, asked)
     unlike = [v.truth for v in ok if v.unlike]
     m |= dict(unreadable=len(vs) - len(ok), unlike_good=unlike.count('good'), unlike_anomaly=unlike.count('anomaly'))
     files = {

@@ -384,7 +384,7 @@ def _(d): two(d, n_good=20, n_bad=3)
 @situation('a folder of good parts only', 'train {d} -o {d}-run --size 64 --no-export', 'all of them are taken as good parts', 'Nobody can tell yet how many anomalies pass')
 def _(d): photos(d, 12)
 
-@situation('nine good parts and no anomaly', 'train {d} -o {d}-run', '7 good and 0 anomalous parts', 'learning takes 8 good ones beside the test part', code=2)
+@situation('nine good parts and no anomaly', 'train {d} -o {d}-run', '9 good and 0 anomalous parts', '10 good ones alone are enough, so add 1 more', code=2)
 def _(d): photos(d, 9)
 
 @situation('class weights that are no numbers', 'train {d} -o {d}-run --class-weights nan:1', 'nan:1', code=2)

@@ -292,7 +292,7 @@ def _folder_layout(folder, unlisted='', good_only=False):
     if not c.photos:
         seen = f' ({c.passed})' if str(c.passed) else ''
         raise UserError(f'{folder} holds no folders with images{seen}: '
-                        'make one folder for good parts and one for anomalies.')
+                        'make one folder for good parts and one for anomalies, or give a folder of good parts alone.')
     dirs = levels(c.photos)
     check_categories(dirs, folder)
     named = any(is_good(n) for d in dirs.values() for n in d)

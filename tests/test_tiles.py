@@ -59,7 +59,7 @@ def test_turned(defect, tmp_path):
             Image.fromarray((np.asarray(img) + noise).astype(np.uint8)).save(tmp_path/'bars'/label/f'{i}.png')
     copies = {}
     for turned in ('auto', 'never'):
-        r = defect('train', tmp_path/'bars', '-o', tmp_path/turned, '--size', 64, '--no-export', '--turned', turned)
+        r = defect('train', tmp_path/'bars', '-o', tmp_path/turned, '--size', 64, '--no-export', '--align', 'never', '--turned', turned)
         assert r.returncode == 0, r.stderr
         copies[turned] = json.loads((tmp_path/turned/'bundle/model.json').read_text())['recipe']['turned']
         assert ('parts lie at any angle' in r.stdout) == (turned == 'auto')

@@ -70,6 +70,7 @@ def train(
     box_threshold:share=None, # heat from which a pixel belongs to a box; without it found in training (other methods than patch: a share of the map)
     tiles:Arg(tiling, shown='auto|RxC')=None, # tiny defects in large photos: rows x columns of overlapping tiles, each of --size; auto: as many as help
     turned:('auto', 'always', 'never')=None, # learn from photos turned by right angles too; without it auto: where parts lie at any angle
+    align:('auto', 'always', 'never')=None, # turn and shift photos onto the mean good part before they are looked at; without it auto: where parts lie at any angle and this gives them detail in common
     roi:Arg(shown='SPEC')=None, # where to look: a mask image (white = look), a rectangle x0,y0,x1,y1 or a polygon "x0,y0 x1,y1 x2,y2 ...", in pixels, or shares if none is above 1
     epochs:count=None,  # passes over the photos; without it vgg16-gap 10, adacos 30, crack-shap 3
     aug:Arg(shown='NAMES')=None, # augmentation: flip, flip_vertical, dihedral, rotate, tilt, shift, joined by +
@@ -137,7 +138,7 @@ def _settings(asked):
     how = {k: v for k, v in how.items() if v is not None}
     how['weights'] = None if asked['weights'] == 'none' else asked['weights']
     if how.get('stop') == 'never': how['stop'] = None
-    if 'turned' in how: how['turned'] = dict(auto=None, always=True, never=False)[how['turned']]
+    for o in {'turned', 'align'} & set(how): how[o] = dict(auto=None, always=True, never=False)[how[o]]
     return how
 
 def train_groups()->dict: # Option -> heading

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SIDE', 'STEP', 'TRIED', 'AS_WELL', 'SEEDS', 'JUDGES', 'ROUNDS', 'FAR', 'SLACK', 'LOWEST', 'Pose', 'aligned',
-           'unaligned', 'aligned_heat', 'MeanPart', 'mean_part', 'as_seen']
+           'unaligned', 'aligned_heat', 'MeanPart', 'mean_part', 'as_seen', 'part_of']
 
 # %% ../../nbs/data/04_pose.ipynb #4a194f5c
 import base64
@@ -268,3 +268,11 @@ def as_seen(
     if part is None: return squish(im, size), Pose()
     pose = part.pose_of(im)
     return aligned(im, pose, size), pose
+
+# %% ../../nbs/data/04_pose.ipynb #3b8ab8bc
+def part_of(
+    config, # Settings of a network, dict
+):          # The `MeanPart` onto which its photos are turned and shifted; None: they stay as they are
+    "How the photos of a network are aligned."
+    text = config.get('part')
+    return MeanPart.parse(text) if text else None

@@ -15,7 +15,8 @@ from ..core.errors import UserError, need
 from ..core.files import new_folder, sha256, to_json
 from ..core.lock import locked
 from ..core.progress import progress_bar, quiet
-from ..data.images import read_image, stack_images
+from ..data.images import read_image, to_array
+from ..data.pose import as_seen
 from ..data.samples import samples
 from ..explain.scale import SLOW, heat_scale
 from .info import bundle_of, load_info, pixels_of
@@ -132,7 +133,10 @@ def _reference(path, explainer, layer):
                         'add --explainer cam or another (explainer=).')
     return i
 
-def _load(i, batch): return stack_images([read_image(p, i.pixels) for p in batch], i.info['size'])
+def _load(i, batch):
+    "Photos float32 `[n, 3, H, W]` as the network sees them."
+    seen = [as_seen(read_image(p, i.pixels), i.info['size'], i.part)[0] for p in batch]
+    return np.stack([to_array(im) for im in seen])
 
 def _compare(i, engine, paths, bar, bs=4):
     "Answers of PyTorch and of an engine to the same photos: p, heat, p, heat."

@@ -23,6 +23,7 @@ from ..core.limits import shortage
 from ..core.place import is_url
 from ..core.progress import progress_bar
 from ..data.images import TAKEN, is_image, read_image, squish, to_array
+from ..data.pose import Pose, as_seen, part_of, unaligned
 from ..data.sources import Sources, no_photos
 from ..models.novelty import RATE
 from ..models.fit_gate import fit_gate
@@ -61,7 +62,7 @@ class Inspector:
         **explain,      # Other settings of the explainer than the model's own: for SHAP max_evals, masker
     ):
         self.bs, self.info, self.model = bs, _info(model), model
-        self.pixels, self.region = pixels_of(self.info), region_of(self.info)
+        self.pixels, self.region, self.part = pixels_of(self.info), region_of(self.info), part_of(self.info['net'])
         t = self.info['thresholds']
         if fail_at is None and review_at is None: review_at = t['review_at']
         if fail_at is None: fail_at = t['fail_at']
@@ -79,6 +80,7 @@ def __repr__(self:Inspector):
     runs_on = self.device if self.backend == 'torch' else self.backend
     note = f', {self.note}' if self.note else ''
     if self.region: note = f', looks at {100*self.region.area:.0f} % of the photo{note}'
+    if self.part: note = f', turns photos onto the mean good part{note}'
     return f"Inspector({self.info['net']['backbone']}, {self.info['explainer']}, {at}, {runs_on}{note})"
 
 @patch
@@ -140,6 +142,7 @@ class _Photo:
     p_like: float = float('nan')  # Of the gate
     unlike: str = ''          # Why it is unlike the good training photos
     defect: bool = False      # Is it like the learned anomalies?
+    pose: Pose = Pose()       # How its part lies
 
 OUTSIDE = .005                # Share of pixels outside the range of the training photos, from which a photo is unlike
 
@@ -150,13 +153,17 @@ def _outside(im):
     percent = f'{100*share:.0f}' if share > .1 else f'{100*share:.2g}'
     return f'{percent} % of its pixels lie outside the range of the training photos'
 
-def _gated(im, small, gate):
+def _lost(pose):
+    "Why a photo can't be turned and shifted like the training photos."
+    return '' if pose.trusted else f'it fits the mean good part by {pose.fit:.2f} only, so it was judged as it lies'
+
+def _gated(im, small, gate, pose=Pose()):
     "What the gate says: p_like, unlike, defect."
     p, why, defect = gate.judge(im, small) if gate else (float('nan'), '', False)
-    out = _outside(im)
+    out = _outside(im) or _lost(pose)
     return (p, f'unlike the training photos: {out}', False) if out else (p, why, defect)
 
-def _prepare(x, size, gate=None, pixels=None):
+def _prepare(x, size, gate=None, pixels=None, part=None):
     "A `_Photo` of a path, an image or an array; one that cannot be read never stops the others."
     path = str(os.fspath(x)) if isinstance(x, (str, os.PathLike)) else ''
     try: im = read_image(x, pixels)
@@ -165,9 +172,10 @@ def _prepare(x, size, gate=None, pixels=None):
         name = path or 'the image'
         if shortage(e): return _Photo(path, error=f'{name} needs more memory than there is: make it smaller.')
         return _Photo(path, error=f'{name} cannot be read ({type(e).__name__}: {e}): save it again as PNG.')
-    small = squish(im, size)
-    p_like, unlike, defect = _gated(im, small, gate)
-    return _Photo(path, im.size[::-1], to_array(small), None if path else im, '', p_like, unlike, defect)
+    seen, pose = as_seen(im, size, part)
+    small = squish(im, size) if pose.moves else seen       # the gate looks at the photo as it was taken
+    p_like, unlike, defect = _gated(im, small, gate, pose)
+    return _Photo(path, im.size[::-1], to_array(seen), None if path else im, '', p_like, unlike, defect, pose)
 
 # %% ../../nbs/deploy/08_inspector.ipynb #1b887f66
 @patch
@@ -187,9 +195,9 @@ def _verdict(self:Inspector, p, prob, heat):
     unlike, odd = ('', p.unlike) if explained else (p.unlike, '')
     label = label_of(prob, self.fail_at, self.review_at, unlike, odd)
     return Verdict(
-        p.path, label, float(prob), self.fail_at, self.review_at, p.size, heat, self.info['heat_scale'],
+        p.path, label, float(prob), self.fail_at, self.review_at, p.size, unaligned(heat, p.pose, p.size), self.info['heat_scale'],
         self.info['box_rule'], photo=p.photo, pixels=self.pixels, unlike=unlike, p_like=p.p_like, odd=odd,
-        region=self.region)
+        region=self.region, pose=p.pose)
 
 @patch
 def cost(self:Inspector,
@@ -210,7 +218,7 @@ def _ahead(pool, f, items, n):
 
 # %% ../../nbs/deploy/08_inspector.ipynb #441d2695
 @patch
-def _read(self:Inspector, x): return _prepare(x, self.info['size'], self.gate, self.pixels)
+def _read(self:Inspector, x): return _prepare(x, self.info['size'], self.gate, self.pixels, self.part)
 
 @patch
 def _whole_way(self:Inspector, x):

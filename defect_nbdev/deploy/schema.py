@@ -37,7 +37,8 @@ NET = _obj(
     layers=_list(_TEXT, 1, 8), whole=_list(_TEXT, 0, 8), fine=dict(type='string', maxLength=100),
     dims=_int(1, 4096), folds=_int(1, 100), bank=_int(1, 10**6), hidden=_int(1, 4096),
     border=_int(0, 64), tiles=_list(_int(1, 16), 2, 2),
-    region=dict(type='string', maxLength=400_000), classes=_list(_TEXT, 1, 1000), dim=_int(1, 8192), grid=_int(1, 64), dropout=_P)
+    region=dict(type='string', maxLength=400_000), part=dict(type='string', maxLength=20_000),
+    classes=_list(_TEXT, 1, 1000), dim=_int(1, 8192), grid=_int(1, 64), dropout=_P)
 
 # %% ../../nbs/deploy/01_schema.ipynb #11fe4bee
 _SIDE = _int(16, 4096)

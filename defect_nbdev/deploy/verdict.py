@@ -14,6 +14,7 @@ from fastcore.basics import patch
 from PIL import Image
 from ..core.errors import UserError
 from ..data.images import read_image
+from ..data.pose import Pose
 from ..explain.scale import shown_scale, upsample
 from ..explain.boxes import find_boxes, find_mask, scale_heat
 
@@ -27,7 +28,7 @@ class Verdict:
     fail_at: float = .5       # Probability from which a part fails
     review_at: float = .5     # Probability from which a part no longer passes
     size: tuple = (0, 0)      # (height, width) of the photo, px
-    raw: np.ndarray = field(default=None, repr=False) # float32 [h, w] heat as the network made it
+    raw: np.ndarray = field(default=None, repr=False) # float32 [h, w] heat as the network made it, turned back if it saw the photo turned
     scale: tuple = field(default=None, repr=False)    # (cold, hot): raw heat shown as 0 and 1; None: its own range
     box_rule: dict = field(default_factory=dict, repr=False) # Settings of find_boxes
     error: str = ''           # Why there is no verdict
@@ -41,6 +42,7 @@ class Verdict:
     p_like: float = float('nan') # Share of normal photos that are at least as strange, 0..1; NaN without a gate
     odd: str = ''             # The same reason for a photo that fails and is like the learned anomalies
     region: object = field(default=None, repr=False) # `Region` that was looked at; None: everywhere
+    pose: Pose = field(default=Pose(), repr=False) # How the part lies, compared with the mean good part
 
     def __repr__(self):
         name = Path(self.path).name or 'from memory'

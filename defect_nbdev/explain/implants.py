@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np, torch
 from torch.nn import functional as F
 from ..core.errors import UserError
-from ..data.images import Pixels, read_image, squish, to_array
+from ..data.images import Pixels, read_image
+from ..data.pose import as_seen, part_of
 from scipy import ndimage
 from ..data.synthetic import implant
 
@@ -93,8 +94,8 @@ def draw_implants(
     rng, raw = np.random.default_rng(seed), raw or net.raw
     if t.empty: raise UserError('There is no good photo to draw defects into: add photos of good parts.')
     t = t.iloc[rng.permutation(len(t))[:most]]
-    pixels = Pixels.of(t)
-    photos = [squish(read_image(p, pixels), size) for p in t.path]
+    pixels, part = Pixels.of(t), part_of(net.config)
+    photos = [as_seen(read_image(p, pixels), size, part)[0] for p in t.path]
     z, fine, whole, masks, fold = [], [], [], [], []
     for k, x, mask in _drawn(rng, net, photos, where, n):
         maps = raw(x)

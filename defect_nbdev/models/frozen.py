@@ -22,7 +22,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from ..core.errors import UserError
 from ..core.files import new_file, page_of, sha256
-from ..data.images import Pixels, read_image, stack_images
+from ..data.images import Pixels, read_image, to_array
+from ..data.pose import as_seen, part_of
 
 # %% ../../nbs/models/12_frozen.ipynb #3e7a8a0c
 CACHE_SCHEMA = 2
@@ -31,8 +32,9 @@ def frozen_key(
     net,  # A network with frozen layers in net.prefix
     size, # Side of the square input, px, or (height, width)
     pixels=None, # `Pixels` by which photos are read; None: the usual ones
+    photos=True, # Also of how photos are read, turned and shifted? False: of the layers alone
 )->str:
-    "Hash of everything besides the photo that frozen features depend on: layers, weights, normalisation, input size, region, black and white."
+    "Hash of everything besides the photo that frozen features depend on: layers, weights, normalisation, input size, region, mean part, black and white."
     c = net.config
     is_patch = c.get('head', 'gap') == 'patch'
     facts = [CACHE_SCHEMA, is_patch, c['backbone'], c.get('layers'), c.get('whole'), c.get('fine'), len(net.prefix),
@@ -40,7 +42,8 @@ def frozen_key(
     tiles = c.get('tiles', [1, 1])
     if tiles != [1, 1]: facts.append(tiles)
     if 'region' in c: facts.append(c['region'])
-    facts.append(str(pixels or Pixels()))
+    if photos and 'part' in c: facts.append(c['part'])
+    if photos: facts.append(str(pixels or Pixels()))
     h = hashlib.sha256(json.dumps(facts).encode())
     for v in net.prefix.state_dict().values(): h.update(v.detach().cpu().contiguous().numpy().tobytes())
     return h.hexdigest()
@@ -142,7 +145,7 @@ class FeatureStore:
         pixels=None,   # `Pixels` of the data set; None: as for `read_image`
     ):
         self.net, self.size, self.gb, self.bs, self.progress = net, size, gb, bs, progress
-        self.pixels = pixels
+        self.pixels, self.part = pixels, part_of(net.config)
         self.made_by = frozen_key(net, size, pixels)
         self.shelf = _Files(folder, self.made_by[:24]) if folder else _Memory()
 
@@ -170,14 +173,28 @@ def use(self:FeatureStore,
     "Let `net` share the store, if its frozen part gives the same features."
     if frozen_key(net, size, pixels or self.pixels) != self.made_by:
         raise UserError('These frozen features come from other weights, other layers, another size than '
-                        f'{size} or another range of pixels: make a new {type(self).__name__}.')
+                        f'{size}, another mean part or another range of pixels: make a new {type(self).__name__}.')
     self.net = net
     return self
 
+# %% ../../nbs/models/12_frozen.ipynb #19ee26c2
+@patch
+def again(self:FeatureStore,
+    net,         # The network
+    size,        # Side of its input, px, or (height, width)
+    pixels=None, # `Pixels` of its photos; None: those of the store
+):               # A store
+    "The store itself if it has the same features, else an empty one of the same kind."
+    pixels = pixels or self.pixels
+    if frozen_key(net, size, pixels) == self.made_by: return self.use(net, size, pixels)
+    folder = getattr(self.shelf, 'root', None)
+    return type(self)(net, size, self.gb, folder, self.bs, self.progress, pixels)
+
 # %% ../../nbs/models/12_frozen.ipynb #fab5bec6
-def _pictures(items, size, pixels=None):
+def _pictures(items, size, pixels=None, part=None):
     "Photos in their turns: `[n, 3, H, W]`."
-    photos = stack_images([read_image(p, pixels) for p, _ in items], size)
+    seen = [as_seen(read_image(p, pixels), size, part)[0] for p, _ in items]
+    photos = np.stack([to_array(im) for im in seen])
     return torch.stack([turn(o, k) for o, (_, k) in zip(torch.from_numpy(photos), items)])
 
 # %% ../../nbs/models/12_frozen.ipynb #6ddb4f06
@@ -197,7 +214,7 @@ def _look_up(self:FeatureStore, items, pool):
     keys = [self.shelf.key(*o) for o in items]
     found = [self.shelf.get(k) for k in keys]
     missing = [o for o, f in zip(items, found) if f is None]
-    return keys, found, pool.submit(_pictures, missing, self.size, self.pixels) if missing else None
+    return keys, found, pool.submit(_pictures, missing, self.size, self.pixels, self.part) if missing else None
 
 @patch
 def _keep(self:FeatureStore, key, maps):

@@ -36,9 +36,10 @@ class PatchNet(PatchLayers):
         tiles=(1, 1),     # Rows and columns of tiles that a photo is cut into
         stats=IMAGENET_STATS, # (mean, std) of RGB in 0..1
         region=None,      # Text of the `Region` that `look_at` gave the net; its masks come with the weights
+        part=None,        # Text of the `MeanPart` onto which photos are turned and shifted before the net sees them; None: they stay as they are
     ):
         super().__init__(backbone, layers, whole, fine, tiles, stats)
-        if region: self.config['region'] = region
+        self.config |= {k: v for k, v in dict(region=region, part=part).items() if v}
         self.border = BORDER.get(backbone, 0) if border is None else border
         channels = [self._width(at) for at in self.at]
         dims = min(dims or DIMS.get(backbone, 128), *channels)     # a narrow layer has no more components

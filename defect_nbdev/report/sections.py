@@ -10,7 +10,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
 from fastprogress.fastprogress import progress_bar
 from ..core.errors import UserError
-from ..data.images import Pixels, stack_images
+from ..data.images import Pixels, to_array
+from ..data.pose import aligned, aligned_heat
 from ..data.masks import read_truth
 from ..explain.show import png
 from ..metrics.faithfulness import BASELINES, deletion_insertion, random_heat
@@ -64,9 +65,10 @@ def faithfulness_section(
     if not vs: return []
     rows = {(b, k): [] for b in BASELINES for k in ('heat', 'random heat')}
     for v in progress_bar(vs, leave=False) if bar else vs:
-        x = torch.from_numpy(stack_images([v.image], inspector.info['size']))[0].to(inspector.device)
+        seen = aligned(v.image, v.pose, inspector.info['size'])
+        x = torch.from_numpy(to_array(seen)).to(inspector.device)
         for b, k in rows:
-            heat = v.raw if k == 'heat' else random_heat(x)
+            heat = aligned_heat(v.raw, v.pose, v.size) if k == 'heat' else random_heat(x)
             rows[b, k].append(deletion_insertion(inspector.net, x, heat, b, steps))
     text = {'asked of': f'{len(vs)} anomalies; lower is better for deletion, higher for insertion'}
     for (b, k), r in rows.items():

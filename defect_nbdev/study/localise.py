@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 import numpy as np, pandas as pd, torch
 from ..data.images import Pixels, read_image, stack_images
+from ..data.pose import unaligned
 from ..data.split import kfold
 from ..explain.heatmap import fuse, gradient_maps
 from ..metrics.localisation import localisation
@@ -26,6 +27,15 @@ class Heatmaps:
     box_rules: dict # Name -> settings of `find_boxes`
     fitted: Fitted  # What training returned
 
+def _as_taken(fitted, heat, paths):
+    "Heat `[B, h, w]` of aligned photos turned back to how they were taken."
+    if not fitted.part: return heat
+    pixels, back = Pixels.of(fitted.table), []
+    for h, p in zip(heat.numpy(), paths):
+        im = read_image(p, pixels)
+        back.append(unaligned(h, fitted.part.pose_of(im), im.size[::-1]))
+    return torch.from_numpy(np.stack(back))
+
 def patch_heatmaps(
     f,          # Samples table of a fold; its test part is not looked at
     store=None, # A RawPatches
@@ -37,7 +47,7 @@ def patch_heatmaps(
     def maps(paths):
         raw = [torch.cat(layer) for layer in zip(*fitted.store(paths))]
         logit, heat = fitted.model.explain(raw, features=True)
-        return logit, dict(patch=heat)
+        return logit, dict(patch=_as_taken(fitted, heat, paths))
     return Heatmaps(maps, dict(patch=fitted.box_rule), fitted)
 
 # %% ../../nbs/study/01_localise.ipynb #fc03ce7b

@@ -14,7 +14,7 @@ from ..core.errors import UserError
 from ..models.patch_maps import by_border
 from ..models.patch import PatchNet
 from ..models.frozen_engine import raw_engine
-from ..models.frozen import FeatureStore
+from ..models.frozen import FeatureStore, frozen_key
 
 # %% ../../nbs/train/06_heads.ipynb #8cbc90b8
 WORTH_AN_ENGINE = 150      # Photos; the start of the engine takes as long as about 150 photos with PyTorch
@@ -39,10 +39,11 @@ class RawPatches(FeatureStore):
         if self.engine is None and n >= WORTH_AN_ENGINE: self.engine = self._engine()
     def _engine(self):
         "That of the training before, if it had the same frozen layers and size."
-        if self.made_by not in LAST_ENGINE:
+        key = frozen_key(self.net, self.size, photos=False)
+        if key not in LAST_ENGINE:
             LAST_ENGINE.clear()
-            LAST_ENGINE[self.made_by] = raw_engine(self.net, self.size)
-        return LAST_ENGINE[self.made_by]
+            LAST_ENGINE[key] = raw_engine(self.net, self.size)
+        return LAST_ENGINE[key]
     def raw(self, x):
         "Of images `[B, 3, H, W]`, as `PatchNet.raw`."
         return (self.engine or self.net.raw)(x)

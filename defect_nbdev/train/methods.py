@@ -57,7 +57,7 @@ METHODS = {
     'patch': Method(
         'memory of good patches and patch heads',
         'train.patch:fit_patches', 'models.patch:patch_net', 'patch', 'patch',
-        ('tiles', 'turned', 'roi'), good_only=True, valid=0.),
+        ('tiles', 'turned', 'align', 'roi'), good_only=True, valid=0.),
     'vgg16-gap': Method(
         'global average pooling and CAM, the reference',
         'train.learner:fit_learner', 'models.gap:defect_net', 'gap', 'cam',

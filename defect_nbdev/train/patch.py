@@ -17,7 +17,6 @@ from ..core.errors import UserError
 from ..data.images import Pixels
 from ..data.pixels import with_pixels
 from ..data.regions import read_region
-from ..data.loaders import class_weights
 from ..data.split import together
 from ..models.tiles import tiled_size
 from ..models.patch_maps import COLD, patch_heat, verdict_features
@@ -27,9 +26,9 @@ from ..explain.implants import defect_density, draw_implants, implant_count
 from ..explain.outline import OUTLINED, fit_outline, leave_outline, outlined_heat
 from ..explain.box_rule import PLAIN, box_peaks, box_settings, box_threshold, keeps_boxes
 from .track import track_history
-from .patch_input import ENOUGH, at_any_angle, photo_size, tilings, with_turns
+from .patch_input import ENOUGH, at_any_angle, check_turns, choose_part, input_text, photo_size, tilings, with_turns
 from .heads import RawPatches, fit_head, head_logits
-from .verdict import fit_verdict, fit_whole, review_limit, shift_verdict, verdict_logit, verdict_weights
+from .verdict import class_ratio, fit_verdict, fit_whole, review_limit, shift_verdict, verdict_logit, verdict_weights
 
 # %% ../../nbs/train/07_patch.ipynb #28432941
 @dataclass(eq=False, repr=False)
@@ -50,6 +49,10 @@ class PatchLearner:
     judged = 'of the training part, each judged by a head that had not seen it'
     explainer, explain_kw, epochs = 'patch', {}, 2
 
+    @property
+    def part(self):
+        "MeanPart onto which photos are turned and shifted; None: they stay as they are."
+        return self.store.part
     @property
     def stopped(self):
         "Why training ended."
@@ -180,19 +183,7 @@ def _verdict(net, found, bad, ratio):
     loss = log_loss(y, expit(z), sample_weight=weights)
     return z[:len(bad)], float(loss)
 
-# %% ../../nbs/train/07_patch.ipynb #0499ed28
-def _say_input(say, size, tiles):
-    side = lambda s: '{} x {} px'.format(*np.broadcast_to(s, 2))
-    if tiles == 'auto': say(f'input {side(size)} (height x width), or as many tiles of this size as help')
-    elif tuple(tiles) == (1, 1): say(f'input {side(size)} (height x width)')
-    else: say(f'input {side(tiled_size(size, tiles))} (height x width), in {tiles[0]} x {tiles[1]} tiles of {side(size)}')
-
 # %% ../../nbs/train/07_patch.ipynb #37bb1366
-def _ratio(weight):
-    "Weight of anomalies over that of good parts; both count the same if balanced."
-    good, bad = (1., 1.) if weight == 'balanced' else class_weights(weight).tolist()
-    return bad/good
-
 FEWEST_PATCHES = 16      # Of a region; the verdict looks at so many
 
 def _look_at(net, region, size):
@@ -208,9 +199,10 @@ def _store_for(net, region, size, tiles, use, store, say, bar, cache_gb, cache_d
     if store and not size: size = store.size
     else:
         size = size or photo_size(use)
-        _say_input(say, size, tiles)
+        say(input_text(size, tiles))
         size = tiled_size(size, tiles)
     _look_at(net, region, size)
+    if store and (net.config.get('part') or store.part): return store.again(net, size, pixels), size    # each training has a mean part of its own
     if store: return store.use(net, size, pixels), size
     return RawPatches(net, size, cache_gb, cache_dir, progress=bar, pixels=pixels), size
 
@@ -226,7 +218,8 @@ def fit_patches(
     cache_gb=4.,        # Budget of frozen features, 10^9 bytes
     cache_dir=None,     # Folder in which features outlive the training; None: in memory
     tiles=(1, 1),       # (rows, columns) of tiles; 'auto': `fit_best_tiles`
-    turned=None,        # Learn from turned copies too? None: if `at_any_angle` and there is no region, which would not turn with the part
+    turned=None,        # Learn from turned copies too? None: if `at_any_angle`, photos are not aligned and there is no region, which would not turn with the part
+    align=None,         # Turn and shift photos onto the mean good part? None: if `choose_part` finds one and there are no turned copies and no region
     roi=None,           # Where to look: a Region, or what `read_region` reads; None: everywhere
     record=None,        # CSV file for the losses
     tracker=None,       # From `tracking`
@@ -238,18 +231,22 @@ def fit_patches(
     say, t = say or (lambda text: None), with_pixels(t)
     if tiles == 'auto':
         if store: raise UserError("tiles='auto' tries inputs of several sizes, which cannot share a store: leave store away.")
-        asked = dict(backbone=backbone, weights=weights, weight=weight, steps=steps, seed=seed, cache_gb=cache_gb, cache_dir=cache_dir, turned=turned, roi=roi)
+        asked = dict(backbone=backbone, weights=weights, weight=weight, steps=steps, seed=seed, cache_gb=cache_gb, cache_dir=cache_dir, turned=turned, align=align, roi=roi)
         return fit_best_tiles(t, size, record=record, tracker=tracker, say=say, bar=bar, **asked, **kwargs)
     region = None if roi is None else read_region(roi, t.path, say)
-    if region and turned: raise UserError('A region stays where it is when a part is turned: leave --turned always (turned=) or --roi (roi=) away.')
+    check_turns(turned, align, region)
     torch.manual_seed(seed)
     use = t[t.split != 'test'].reset_index(drop=True)
-    bad, n, ratio = (use.label == 'anomaly').values, len(use), _ratio(weight)
+    bad, n, ratio = (use.label == 'anomaly').values, len(use), class_ratio(weight)
     fold, k = _folds(use, kwargs.pop('folds', 5), seed)
     net = patch_net(backbone, weights, folds=k, tiles=tiles, **kwargs)
+    part, why = choose_part(use, False if align is None and (turned or region) else align)
+    if part:
+        net.config['part'] = str(part)
+        say(f'photos are turned and shifted onto the mean good part: {why}')
     store, size = _store_for(net, region, size, tiles, use, store, say, bar, cache_gb, cache_dir)
     say(cache_text(cache_dir, cache_gb, n))
-    if turned is None: turned = region is None and at_any_angle(use)
+    if turned is None: turned = region is None and part is None and at_any_angle(use)
     rows = with_turns(use.assign(fold=fold), size, ENOUGH if turned else 0, seed)
     store.hurry(len(rows) + implant_count(size, steps))
     made, found, history = _learn(net, store, rows, size, steps, seed, bar)
@@ -269,6 +266,7 @@ def fit_patches(
     recipe = dict(
         head='patch', backbone=backbone, weights=str(weights), size=size, tiles=list(net.tiles), turned=len(rows) - n,
         class_weights=[1., ratio], synthetic=len(made), steps=steps, seed=seed, box_rule=rule)
+    if part: recipe['align'] = why
     if region: recipe['region'] = f'{100*region.area:.0f} % of the photo'
     return PatchLearner(net.eval(), t, size, recipe, oof, heat, box_rule, store, history, loss, review_limit(z[~bad], bad.sum()))
 
@@ -285,7 +283,7 @@ def fit_best_tiles(
     "Fit with more and more tiles, as long as the out-of-fold loss falls."
     say = say or (lambda text: None)
     size = size or photo_size(t[t.split != 'test'])
-    _say_input(say, size, 'auto')
+    say(input_text(size, 'auto'))
     if kwargs.get('roi') is not None: kwargs['roi'] = read_region(kwargs['roi'], t.path, say)
     tried, best = {}, None
     for rows, cols in tilings(t, size):
@@ -295,6 +293,7 @@ def fit_best_tiles(
         if best and learn.loss >= best.loss: break
         best = learn
     best.recipe['tiles_tried'] = tried
+    if best.part: say(f"photos are turned and shifted onto the mean good part: {best.recipe['align']}")
     if record: best.history.to_csv(record, index=False)
     if tracker: track_history(tracker, best.history)
     return best

@@ -169,7 +169,9 @@ class MeanPart:
         try:
             about, bits = text.split(':')
             raw = zlib.decompressobj().decompress(base64.b64decode(bits, validate=True), SIDE**2)
-            return cls(np.frombuffer(raw, np.uint8).reshape(SIDE, SIDE), float(about.split()[3]))
+            picture, least = np.frombuffer(raw, np.uint8).reshape(SIDE, SIDE), float(about.split()[3])
+            if not -1 <= least <= 1: raise ValueError(f'a fit of {least:g}')
+            return cls(picture, least)
         except (ValueError, IndexError, zlib.error) as e:
             raise UserError(f'The mean part {text[:40]!r} is damaged ({e}): copy the model again, or train again.') from e
 

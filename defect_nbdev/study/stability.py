@@ -128,14 +128,16 @@ def stability(
 
 # %% ../../nbs/study/09_stability.ipynb #42148e2e
 def stability_table(
-    r, # From `stability`
-)->pd.DataFrame: # A row for each change: n, flips, to_person (shares), escapes, overkills (counts), unlike (share), box_iou (mean)
+    r,          # From `stability`
+    fail_at=.5, # Probability from which a part fails
+)->pd.DataFrame: # A row for each change: n, flips, to_person, network_flips, unlike (shares), escapes, overkills (counts), box_iou (mean)
     "What each change does."
     moved = r.before != r.after
     person = moved & ((r.before == 'REVIEW') | (r.after == 'REVIEW'))
     bad = r.truth == 'anomaly'
     t = r.assign(flips=moved & ~person, to_person=person & (r.after == 'REVIEW'),
+                 network_flips=(r.p_before >= fail_at) != (r.p_after >= fail_at),
                  escapes=bad & (r.after == 'PASS'), overkills=~bad & (r.after == 'FAIL'))
     by = t.groupby('change', sort=False)
-    return by.agg(n=('path', 'size'), flips=('flips', 'mean'), to_person=('to_person', 'mean'),
+    return by.agg(n=('path', 'size'), flips=('flips', 'mean'), to_person=('to_person', 'mean'), network_flips=('network_flips', 'mean'),
                   escapes=('escapes', 'sum'), overkills=('overkills', 'sum'), unlike=('unlike', 'mean'), box_iou=('box_iou', 'mean'))

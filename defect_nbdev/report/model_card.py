@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['CARD', 'model_card']
 
-# %% ../../nbs/report/07_model_card.ipynb #b073d170
+# %% ../../nbs/report/07_model_card.ipynb #e09722ad
 from .. import __version__
 from ..metrics.rules import parts_needed
 from ..metrics.thresholds import decision_text
 
-# %% ../../nbs/report/07_model_card.ipynb #13928f4f
+# %% ../../nbs/report/07_model_card.ipynb #e3d4fe09
 def _cell(o): return str(o).replace('|', r'\|').replace('\n', ' ')
 
 def _table(head, rows):
@@ -34,7 +34,7 @@ def _data(info):
     lines = [f'- {names[k]}: {_cell(v)}' for k, v in more.items() if v]
     return '\n'.join([_table(('photos', 'good', 'anomaly'), rows), '', *lines])
 
-# %% ../../nbs/report/07_model_card.ipynb #e8b730eb
+# %% ../../nbs/report/07_model_card.ipynb #92b6962e
 def _rate(m, name, k, n, what):
     "One row: a rate, its counts, its interval."
     if not m.get(n): return name, f'not known: the test part holds no {what}', ''
@@ -64,7 +64,7 @@ def _figures(m, t):
                     'The thresholds were changed since: count again with `defect test`.']
     return '\n'.join(out)
 
-# %% ../../nbs/report/07_model_card.ipynb #21d5dfcf
+# %% ../../nbs/report/07_model_card.ipynb #c7929df5
 def _needed(m):
     "What so few test parts can't show."
     n = (m or {}).get('n_anomaly', 0)
@@ -75,11 +75,13 @@ def _needed(m):
 
 def _limits(info, m):
     "Sentences."
-    types = (info.get('data') or {}).get('learned') or {}
-    types = ', '.join(map(str, types.get('types') or types.get('anomaly') or []))
+    data = info.get('data') or {}
+    learned, count = data.get('learned') or {}, ((data.get('parts') or {}).get('train') or {}).get('anomaly', 0)
+    types = ', '.join(map(str, learned.get('types') or learned.get('anomaly') or []))
     out = ['It knows the part, the camera, the light and the background of its photos. After a change, test it again.',
            'Training and test photos come from one source. Another plant, supplier or year was not measured.']
     if types: out.append(f'It learned from these anomalies: {types}. Others were not measured and may pass.')
+    elif count: out.append(f'It learned from {count} anomalies. Other kinds were not measured and may pass.')
     else: out.append('It learned from good parts alone. Which anomalies it finds is not known until some are labelled.')
     if (info.get('recipe') or {}).get('synthetic'):
         out.append(f"{info['recipe']['synthetic']} synthetic defects took part in the training, because there were few real ones.")
@@ -90,7 +92,7 @@ def _limits(info, m):
     out.append('Heat and boxes show where it looked. They measure nothing.')
     return out + ['Whether people and model agree is shown by a study: `defect agree`.']
 
-# %% ../../nbs/report/07_model_card.ipynb #0313513b
+# %% ../../nbs/report/07_model_card.ipynb #d35950b6
 CARD = 'model_card.md'
 
 def _use(info):

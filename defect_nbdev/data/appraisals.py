@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['FILE', 'blind_turns', 'file_of', 'new_study', 'Plan', 'read_plan', 'check_appraiser', 'add_judgement',
-           'undo_judgement', 'read_judgements', 'progress', 'check_photos']
+           'undo_judgement', 'read_judgements', 'progress', 'undone', 'check_photos']
 
-# %% ../../nbs/data/12_appraisals.ipynb #a6d820b5
+# %% ../../nbs/data/12_appraisals.ipynb #a5ab6340
 import json
 import sqlite3
 from contextlib import closing, contextmanager
@@ -19,7 +19,7 @@ from ..core.files import sha256
 from .feedback import now
 from .samples import LABELS
 
-# %% ../../nbs/data/12_appraisals.ipynb #45ab8c13
+# %% ../../nbs/data/12_appraisals.ipynb #8ffda66a
 def blind_turns(
     parts,      # Numbers of the parts
     appraisers, # Their names
@@ -34,7 +34,7 @@ def blind_turns(
         rows.append(pd.DataFrame(dict(appraiser=name, turn=np.arange(1, len(repeat) + 1), repeat=repeat, part=np.concatenate(order))))
     return pd.concat(rows, ignore_index=True)
 
-# %% ../../nbs/data/12_appraisals.ipynb #0d09d139
+# %% ../../nbs/data/12_appraisals.ipynb #2cc0e054
 FILE = 'study.sqlite'
 _TABLES = [
     'create table study (name text primary key, value text not null)',
@@ -65,7 +65,7 @@ def _opened(study):
             raise UserError(f'{p} is no study that can be read ({e}): give the folder that defect agree plan wrote.') from e
         yield db
 
-# %% ../../nbs/data/12_appraisals.ipynb #14ad333e
+# %% ../../nbs/data/12_appraisals.ipynb #aa60fa53
 def new_study(
     path,     # The SQLite file; it must not exist
     settings, # dict of what JSON can hold: source, seed, repeats, pause ...
@@ -81,7 +81,7 @@ def new_study(
         for name, t in dict(parts=parts, photos=photos, turns=turns).items(): t.to_sql(name, db, if_exists='append', index=False)
     with closing(sqlite3.connect(path)) as db: db.execute('pragma journal_mode=wal')
 
-# %% ../../nbs/data/12_appraisals.ipynb #9e13ce7a
+# %% ../../nbs/data/12_appraisals.ipynb #2083649a
 @dataclass
 class Plan:
     "What a study was planned to be."
@@ -114,7 +114,7 @@ def check_appraiser(
     if name in plan.appraisers: return
     raise UserError(f"{name} is no appraiser of this study: its appraisers are {', '.join(plan.appraisers)}.")
 
-# %% ../../nbs/data/12_appraisals.ipynb #0ad492d5
+# %% ../../nbs/data/12_appraisals.ipynb #3c0d4d78
 def _done(db, appraiser):
     "How many turns of an appraiser are judged."
     return db.execute("select count(*) from judged where appraiser = ? and undone = ''", (appraiser,)).fetchone()[0]
@@ -157,7 +157,7 @@ def undo_judgement(
         db.execute("update judged set undone = ? where appraiser = ? and turn = ? and undone = ''", (mark, appraiser, n))
         return n - 1
 
-# %% ../../nbs/data/12_appraisals.ipynb #38287aab
+# %% ../../nbs/data/12_appraisals.ipynb #7b14bd46
 def read_judgements(
     study,           # Folder of a study, or its file
 )->pd.DataFrame:     # Columns part, appraiser, repeat, said, truth, at, turn
@@ -176,7 +176,15 @@ def progress(
             from turns t left join judged j on j.appraiser = t.appraiser and j.turn = t.turn and j.undone = ''
             group by t.appraiser order by min(t.rowid)''', db)
 
-# %% ../../nbs/data/12_appraisals.ipynb #8ec95e5d
+def undone(
+    study,     # Folder of a study, or its file
+    appraiser, # Name
+)->int:
+    "How many judgements an appraiser has taken back."
+    with _opened(study) as db:
+        return db.execute("select count(*) from judged where appraiser = ? and undone != ''", (appraiser,)).fetchone()[0]
+
+# %% ../../nbs/data/12_appraisals.ipynb #72c99f96
 def check_photos(
     t, # DataFrame with path and sha256
 ):

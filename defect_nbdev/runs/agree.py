@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FILES', 'judged_by_model', 'check_finished', 'agree_result', 'agree_report', 'report_text']
 
-# %% ../../nbs/runs/09_agree.ipynb #051d4755
+# %% ../../nbs/runs/09_agree.ipynb #e256ab5a
 import io
 from datetime import date
 from hashlib import sha256
@@ -22,7 +22,7 @@ from ..deploy.inspector import Inspector
 from ..report.agreement import agreement_page, kappa_text, not_shown, rate_rows, rate_text
 from .agree_plan import MODEL, pixels_of_plan
 
-# %% ../../nbs/runs/09_agree.ipynb #420fb42c
+# %% ../../nbs/runs/09_agree.ipynb #da47795a
 def _said(v):
     "good or anomaly, as an appraiser says it."
     return 'good' if v.label == 'PASS' else 'anomaly'
@@ -58,7 +58,7 @@ def judged_by_model(
         review=len(review), unlike=sum(bool(v.unlike) for v in review), same=same)
     return j, about | _on_repeats(inspector, plan, dict(zip(j.part, j.said)))
 
-# %% ../../nbs/runs/09_agree.ipynb #34665429
+# %% ../../nbs/runs/09_agree.ipynb #7c14f2e3
 def check_finished(
     study,      # Folder of a study, or its file
     names=None, # Appraisers who matter; None: all
@@ -100,7 +100,7 @@ def _disputed(plan, j):
         out.append(dict(part=r.part, truth=r.truth, borderline=bool(r.borderline), said=letters[r.part].to_dict(), picture=picture))
     return out
 
-# %% ../../nbs/runs/09_agree.ipynb #45f400ab
+# %% ../../nbs/runs/09_agree.ipynb #8d477fe6
 def _of_plan(plan, study):
     "What the report tells about the plan."
     p, s = plan.parts, plan.settings
@@ -138,7 +138,7 @@ def agree_result(
              figures=agreement(j, people), plan=_of_plan(plan, study), times=times, model=about, disputed=_disputed(plan, j))
     return r, j
 
-# %% ../../nbs/runs/09_agree.ipynb #506c9714
+# %% ../../nbs/runs/09_agree.ipynb #4471798c
 FILES = 'report.html', 'agreement.json', 'rates.csv', 'judgements.csv'
 
 def agree_report(

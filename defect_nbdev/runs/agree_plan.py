@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['MODEL', 'MOST_LOOKED', 'check_names', 'pixels_of_plan', 'agree_plan', 'plan_text']
 
-# %% ../../nbs/runs/08_agree_plan.ipynb #c7673e79
+# %% ../../nbs/runs/08_agree_plan.ipynb #cb23736b
 from pathlib import Path
 from secrets import token_hex
+import numpy as np
 import pandas as pd
 from .. import __version__
 from ..core.errors import UserError
@@ -16,12 +17,13 @@ from ..data.appraisals import FILE, blind_turns, new_study, read_plan
 from ..data.feedback import now
 from ..data.images import Pixels, read_image
 from ..data.samples import samples
+from ..data.split import together
 from ..metrics.agreement import REFERENCE
 from ..deploy.inspector import Inspector
 from ..study.agree_parts import choose_parts, parts_of, what_it_shows
 from .test import unseen
 
-# %% ../../nbs/runs/08_agree_plan.ipynb #4bf528ee
+# %% ../../nbs/runs/08_agree_plan.ipynb #a8dd1917
 MODEL = 'model'             # Its name as an appraiser
 MOST_LOOKED = 1000          # Parts that a model looks at to find borderline ones
 
@@ -51,11 +53,20 @@ def _candidates(source, inspector, include_seen, say, kw):
     t = samples(source, say=say, **more, **kw)
     if not inspector: return t
     name = 'the table' if isinstance(source, pd.DataFrame) else source
-    t, n = unseen(inspector, t, name, include_seen)
-    if n and not include_seen: say(f'{n} photos left out: the model was trained on them')
-    return t
+    left, n = unseen(inspector, t, name, include_seen)
+    if not n or include_seen: return left
+    say(f'{n} photos left out: the model was trained on them')
+    return _without_parts(t, ~t.path.isin(left.path), left)
 
-# %% ../../nbs/runs/08_agree_plan.ipynb #455e3d22
+def _without_parts(t, seen, left):
+    "The rest of a table, without other photos of parts that the model has seen."
+    part = together(t)
+    known = np.isin(part, part[seen.values])
+    left = left[~left.path.isin(t.path[known])].reset_index(drop=True)
+    if not len(left): raise UserError('The model was trained on a photo of each of these parts: give new parts, or add --include-seen (include_seen=True).')
+    return left
+
+# %% ../../nbs/runs/08_agree_plan.ipynb #2ef4d099
 def _settings(source, t, repeats, pause, seed, borderline, model, inspector):
     "What the plan says beside its parts."
     name = 'parts' if isinstance(source, pd.DataFrame) else str(source)
@@ -114,7 +125,7 @@ def agree_plan(
         new_study(f/FILE, about, keep, photos, blind_turns(parts.part, names, repeats, seed))
     return read_plan(out)
 
-# %% ../../nbs/runs/08_agree_plan.ipynb #73f38c91
+# %% ../../nbs/runs/08_agree_plan.ipynb #d3928a82
 def plan_text(
     plan,  # A Plan
     study, # Its folder, for the next commands

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Judging']
 
-# %% ../../nbs/app/07_agree.ipynb #c1b97795
+# %% ../../nbs/app/07_agree.ipynb #f08277ef
 import threading
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,7 +15,7 @@ from ..data.appraisals import add_judgement, check_appraiser, check_photos, prog
 from ..data.images import Pixels, read_image
 from .label import SIDE, encoded
 
-# %% ../../nbs/app/07_agree.ipynb #19fd93ff
+# %% ../../nbs/app/07_agree.ipynb #ab72936d
 class Judging:
     "One appraiser's way through a study."
     def __init__(self,
@@ -37,7 +37,7 @@ class Judging:
 
     def __repr__(self): return f'Judging({self.appraiser}, {len(self.parts)} turns)'
 
-# %% ../../nbs/app/07_agree.ipynb #bf42464a
+# %% ../../nbs/app/07_agree.ipynb #e80ddc95
 @patch
 def _seconds_left(self:Judging, last):
     "Of the break that began with the judgement at `last`, in UTC."
@@ -67,7 +67,7 @@ def state(self:Judging,
         photo=None if finished or wait else n + 1, then=None if finished or wait else then,
         undo=begun, wait=wait, finished=finished)
 
-# %% ../../nbs/app/07_agree.ipynb #a71a78aa
+# %% ../../nbs/app/07_agree.ipynb #d0f259c3
 @patch
 def click(self:Judging,
     appraiser, # Name that the page was opened for

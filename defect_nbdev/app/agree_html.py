@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['AGREE_CSS', 'AGREE_JS', 'agree_html']
 
-# %% ../../nbs/app/07_agree_html.ipynb #f6f5a25d
+# %% ../../nbs/app/07_agree_html.ipynb #aeddd600
 import json
 from .components import TALK_JS, shell
 from .label_html import DELIVER_JS, LABEL_CSS
 
-# %% ../../nbs/app/07_agree_html.ipynb #9b05f08e
+# %% ../../nbs/app/07_agree_html.ipynb #5aaf5643
 _BODY = """<main>
 <section id="work" hidden>
   <header><b id="count" role="status">...</b><progress id="bar" max="1" value="0" aria-label="judged in this pass"></progress>
@@ -36,11 +36,13 @@ AGREE_CSS = LABEL_CSS + """
 #frame { height: 70vh; height: 70dvh }
 #break { padding: 2rem 1.5rem; max-width: 38rem; margin: 8vh auto 0; white-space: pre-line }
 #break button { min-height: 3rem; font-size: 1.1rem }
+nav { margin-top: .6rem }
 nav button { min-height: 3.4rem }
+#break p { margin-bottom: 1.2rem }
 @media (max-width: 40rem) { #frame { height: 56vh; height: 56dvh } }
 """
 
-# %% ../../nbs/app/07_agree_html.ipynb #adfe15d1
+# %% ../../nbs/app/07_agree_html.ipynb #5ac1b7da
 AGREE_JS = TALK_JS + """
 const PENDING = `defect-agree-${S.study}-${S.appraiser}`
 """ + DELIVER_JS + """

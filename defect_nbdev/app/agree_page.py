@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['agree_routes', 'judged_page']
 
-# %% ../../nbs/app/07_agree_page.ipynb #89c261a1
+# %% ../../nbs/app/07_agree_page.ipynb #28a70744
 from contextlib import contextmanager
 from secrets import token_urlsafe
 from ..core.errors import UserError
@@ -15,7 +15,7 @@ from .agree_html import AGREE_CSS, AGREE_JS, agree_html
 from .label_page import MOST_BYTES
 from .serve import LOCAL, Answer, Route, free_port, listening, site, static
 
-# %% ../../nbs/app/07_agree_page.ipynb #2980bb24
+# %% ../../nbs/app/07_agree_page.ipynb #efa9e6b6
 def _said(asked, name, kind=str):
     "A value of a request, which has to be of this kind."
     v = asked.body.get(name)

@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['DRAWS', 'cohen_kappa', 'fleiss_kappa', 'fleiss_interval', 'cohen_interval']
 
-# %% ../../nbs/metrics/08_kappa.ipynb #b36c50e9
+# %% ../../nbs/metrics/08_kappa.ipynb #a84ee2ef
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-# %% ../../nbs/metrics/08_kappa.ipynb #c56251c3
+# %% ../../nbs/metrics/08_kappa.ipynb #8292cfc0
 def _beyond_chance(observed, expected):
     "Kappa; NaN where chance alone makes everybody agree, because only one thing was ever said."
     room = 1 - expected
@@ -25,7 +25,7 @@ def cohen_kappa(
     expected = (p.sum(-1)*p.sum(-2)).sum(-1)
     return _beyond_chance(observed, expected)
 
-# %% ../../nbs/metrics/08_kappa.ipynb #6a5a4675
+# %% ../../nbs/metrics/08_kappa.ipynb #4f4d18a9
 def _pairs_agree(counts):
     "Share of the pairs of ratings of each part that agree."
     m = counts.sum(1)
@@ -43,7 +43,7 @@ def fleiss_kappa(
     said = w @ counts/(n*m)[..., None]
     return _beyond_chance(observed, (said**2).sum(-1))
 
-# %% ../../nbs/metrics/08_kappa.ipynb #17fe8a31
+# %% ../../nbs/metrics/08_kappa.ipynb #9cb52450
 DRAWS = 2000
 
 def _draw(n, seed):
@@ -57,16 +57,16 @@ def _acceleration(left_out):
     return (d**3).sum()/(6*max((d**2).sum(), 1e-30)**1.5)
 
 def _between(kappa, drawn, left_out, confidence):
-    "Ends of the interval; NaN where most of the drawn kappas are undefined."
+    "Ends of the interval; NaN where most of the drawn kappas are undefined, or all are the same."
     known = drawn[~np.isnan(drawn)]
-    if len(known) < DRAWS/2: return float('nan'), float('nan')
+    if len(known) < DRAWS/2 or np.ptp(known) < 1e-9: return float('nan'), float('nan')
     below = ((known < kappa).mean() + (known <= kappa).mean())/2
     shift = ndtri(np.clip(below, 1/DRAWS, 1 - 1/DRAWS))
     z = shift + ndtri([(1 - confidence)/2, (1 + confidence)/2])
     low, high = np.quantile(known, ndtr(shift + z/(1 - _acceleration(left_out)*z)))
     return float(low), float(high)
 
-# %% ../../nbs/metrics/08_kappa.ipynb #365b1998
+# %% ../../nbs/metrics/08_kappa.ipynb #426ed2c7
 def _if_all_agree(n, expected, confidence):
     "Interval of kappa where all of n parts agree."
     share = ((1 - confidence)/2)**(1/n)
@@ -87,7 +87,7 @@ def fleiss_interval(
     drawn, left_out = fleiss_kappa(counts, _draw(n, seed)), fleiss_kappa(counts, 1 - np.eye(n))
     return kappa, *_between(kappa, drawn, left_out, confidence)
 
-# %% ../../nbs/metrics/08_kappa.ipynb #1ae4ebe6
+# %% ../../nbs/metrics/08_kappa.ipynb #3493f0f5
 def cohen_interval(
     tables,         # Counts [n, k, k]: for each part, the pairs of what the one and the other said
     confidence=.95, # Two-sided, between 0 and 1

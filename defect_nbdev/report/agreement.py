@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['SOURCES', 'rate_text', 'kappa_text', 'model_lines', 'not_shown', 'agreement_page', 'rate_rows']
 
-# %% ../../nbs/report/07_agreement.ipynb #ed5a4d3c
+# %% ../../nbs/report/07_agreement.ipynb #66106715
 from html import escape
 import pandas as pd
 from ..metrics.agreement import GRADES, LIMITS, REFERENCE, grade, shown
 from .design import SIGNS, data_address
 from .page import CSS, document
 
-# %% ../../nbs/report/07_agreement.ipynb #ee79131e
+# %% ../../nbs/report/07_agreement.ipynb #a9be48b4
 def rate_text(
     o, # A share: dict k, n, rate, interval; None: it can't be known
 )->str:
@@ -28,10 +28,10 @@ def kappa_text(
     "Kappa with its interval."
     if k is None: return 'one look only'
     if k[0] != k[0]: return 'undefined: only one answer was ever given'
-    ends = '' if k[1] != k[1] else f', {k[1]:.2f} to {k[2]:.2f}'
-    return f'{k[0]:.2f}{ends}'
+    if k[1] != k[1]: return f'{k[0]:.2f}, no interval: one of them always gave the same answer'
+    return f'{k[0]:.2f}, {k[1]:.2f} to {k[2]:.2f}'
 
-# %% ../../nbs/report/07_agreement.ipynb #20e8825b
+# %% ../../nbs/report/07_agreement.ipynb #a331f449
 _SIGN = dict(zip(GRADES, ('PASS', 'REVIEW', 'FAIL')))
 _NAMES = dict(effective='effectiveness', miss='miss rate', false_alarm='false-alarm rate')
 
@@ -67,7 +67,7 @@ def _within(study):
     if people: rows.append(('all people together', kappa_text((people['kappa'], *people['interval'])), rate_text(people['agree'])))
     return _table(('', "Fleiss' kappa, 95 % interval", 'parts on which all answers agree'), rows) if rows else ''
 
-# %% ../../nbs/report/07_agreement.ipynb #dbcec25d
+# %% ../../nbs/report/07_agreement.ipynb #fcafc2ac
 def model_lines(
     study, # dict
 )->list:   # Sentences; empty without a model
@@ -85,7 +85,7 @@ def model_lines(
                  '(--group says which photos show one part).')
     return [*out, again]
 
-# %% ../../nbs/report/07_agreement.ipynb #40962dbc
+# %% ../../nbs/report/07_agreement.ipynb #8f881e98
 def _made(study):
     p = study['plan']
     parts = f"{p['parts']}: {p['parts'] - p['anomalies']} good, {p['anomalies']} anomaly by the reference"
@@ -129,16 +129,17 @@ SOURCES = [
     'Intervals of rates: Clopper and Pearson, Biometrika 26, 1934, over parts. Repeats of a part count as no new parts, '
     'so an interval is rather too wide. Intervals of kappa: bootstrap over parts (BCa; Efron, JASA 82, 1987).']
 
-# %% ../../nbs/report/07_agreement.ipynb #bc1e70b5
+# %% ../../nbs/report/07_agreement.ipynb #177ed15a
 def _disputed(study):
     "The parts with a wrong or a differing answer; G is good, A is anomaly, a letter for each repeat."
     names = list(study['figures']['appraisers'])
     def picture(o): return f'<img alt="part {o["part"]}" src="{data_address(o["picture"], "jpeg")}">' if o['picture'] else ''
     def one(o):
-        said = _table((), [(REFERENCE, o['truth']), *((n, o['said'].get(n, '')) for n in names)])
+        said = _table((), [(REFERENCE, o['truth'][0].upper()), *((n, o['said'].get(n, '')) for n in names)])
         name = f'part {o["part"]}' + (', borderline' if o['borderline'] else '')
         return f'<figure>{picture(o)}<figcaption><b>{name}</b>{said}</figcaption></figure>'
-    return '<div class="parts">' + ''.join(map(one, study['disputed'])) + '</div>'
+    legend = '<p>G good, A anomaly; a letter for each repeat, in its order.</p>'
+    return legend + '<div class="parts">' + ''.join(map(one, study['disputed'])) + '</div>'
 
 _CSS = CSS + '''
 .scroll { overflow-x: auto }
@@ -170,7 +171,7 @@ def agreement_page(
     body = ''.join(f'<section><h2>{escape(h)}</h2>{html}</section>' for h, html in parts if html)
     return document(f"Agreement study: {study['name']}", body, _CSS)
 
-# %% ../../nbs/report/07_agreement.ipynb #821f22a4
+# %% ../../nbs/report/07_agreement.ipynb #4ff760f9
 def rate_rows(
     study,         # dict
 )->pd.DataFrame:   # Columns who, what, k, n, parts, value, low, high, customary, shown

@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['SOURCES', 'rate_text', 'kappa_text', 'model_lines', 'not_shown', 'agreement_page', 'rate_rows']
 
-# %% ../../nbs/report/07_agreement.ipynb #66106715
+# %% ../../nbs/report/07_agreement.ipynb #9b867e95
 from html import escape
 import pandas as pd
 from ..metrics.agreement import GRADES, LIMITS, REFERENCE, grade, shown
 from .design import SIGNS, data_address
 from .page import CSS, document
 
-# %% ../../nbs/report/07_agreement.ipynb #a9be48b4
+# %% ../../nbs/report/07_agreement.ipynb #153bf2c9
 def rate_text(
     o, # A share: dict k, n, rate, interval; None: it can't be known
 )->str:
@@ -31,7 +31,7 @@ def kappa_text(
     if k[1] != k[1]: return f'{k[0]:.2f}, no interval: one of them always gave the same answer'
     return f'{k[0]:.2f}, {k[1]:.2f} to {k[2]:.2f}'
 
-# %% ../../nbs/report/07_agreement.ipynb #a331f449
+# %% ../../nbs/report/07_agreement.ipynb #8db978dc
 _SIGN = dict(zip(GRADES, ('PASS', 'REVIEW', 'FAIL')))
 _NAMES = dict(effective='effectiveness', miss='miss rate', false_alarm='false-alarm rate')
 
@@ -39,7 +39,8 @@ def _table(head, rows):
     "HTML; each cell is text, or a (class, text)."
     def cell(tag, o):
         css, text = o if isinstance(o, tuple) else ('', o)
-        return f'<{tag}{f" class={css}" if css else ""}>{escape(str(text))}</{tag}>'
+        text = escape(str(text)).replace(' %', ' %')      # a number and its unit stay on one line
+        return f'<{tag}{f" class={css}" if css else ""}>{text}</{tag}>'
     lines = [''.join(cell('th', o) for o in head)] if head else []
     lines += [cell('th', first) + ''.join(cell('td', o) for o in rest) for first, *rest in rows]
     return '<div class="scroll"><table>' + ''.join(f'<tr>{line}</tr>' for line in lines) + '</table></div>'
@@ -61,13 +62,13 @@ def _pairs(study):
     return _table(('', "Cohen's kappa, 95 % interval", 'parts on which they always agree'), rows)
 
 def _within(study):
-    rows = [(f'{name} with themselves', kappa_text(o['kappa_within']), rate_text(o['consistent']))
+    rows = [(f'{name}, repeat against repeat', kappa_text(o['kappa_within']), rate_text(o['consistent']))
             for name, o in study['figures']['appraisers'].items() if o['kappa_within']]
     people = study['figures']['people']
     if people: rows.append(('all people together', kappa_text((people['kappa'], *people['interval'])), rate_text(people['agree'])))
     return _table(('', "Fleiss' kappa, 95 % interval", 'parts on which all answers agree'), rows) if rows else ''
 
-# %% ../../nbs/report/07_agreement.ipynb #fcafc2ac
+# %% ../../nbs/report/07_agreement.ipynb #972928ac
 def model_lines(
     study, # dict
 )->list:   # Sentences; empty without a model
@@ -85,7 +86,7 @@ def model_lines(
                  '(--group says which photos show one part).')
     return [*out, again]
 
-# %% ../../nbs/report/07_agreement.ipynb #8f881e98
+# %% ../../nbs/report/07_agreement.ipynb #46fb19c4
 def _made(study):
     p = study['plan']
     parts = f"{p['parts']}: {p['parts'] - p['anomalies']} good, {p['anomalies']} anomaly by the reference"
@@ -129,7 +130,7 @@ SOURCES = [
     'Intervals of rates: Clopper and Pearson, Biometrika 26, 1934, over parts. Repeats of a part count as no new parts, '
     'so an interval is rather too wide. Intervals of kappa: bootstrap over parts (BCa; Efron, JASA 82, 1987).']
 
-# %% ../../nbs/report/07_agreement.ipynb #177ed15a
+# %% ../../nbs/report/07_agreement.ipynb #1ee95d1b
 def _disputed(study):
     "The parts with a wrong or a differing answer; G is good, A is anomaly, a letter for each repeat."
     names = list(study['figures']['appraisers'])
@@ -171,7 +172,7 @@ def agreement_page(
     body = ''.join(f'<section><h2>{escape(h)}</h2>{html}</section>' for h, html in parts if html)
     return document(f"Agreement study: {study['name']}", body, _CSS)
 
-# %% ../../nbs/report/07_agreement.ipynb #4ff760f9
+# %% ../../nbs/report/07_agreement.ipynb #287edb05
 def rate_rows(
     study,         # dict
 )->pd.DataFrame:   # Columns who, what, k, n, parts, value, low, high, customary, shown

@@ -167,7 +167,7 @@ for (const kind of KINDS) {
   opener.onclick = () => { path.hidden = !path.hidden; opener.setAttribute('aria-expanded', !path.hidden); if (!path.hidden) input.focus(); };
   copy.onclick = async () => {
     say('');
-    try { await ask('POST', 'folder', {kind, folder: input.value}); await refresh(); } catch (e) { fails(e); }
+    try { await ask('POST', 'folder', {kind, folder: input.value}); wasCopying = true; await refresh(); } catch (e) { fails(e); }     // a few photos are there before the next look
   };
   input.addEventListener('keydown', e => { if (e.key === 'Enter') copy.click(); });
 }

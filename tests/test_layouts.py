@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from defect_nbdev.explain.outline import OUTLINED
 
-FILES = {'bundle', 'predictions.csv', 'coco.json', 'contact_sheet.png', 'history.csv', 'confusion.png', 'metrics.json', 'report.html'}
+FILES = {'bundle', 'predictions.csv', 'coco.json', 'contact_sheet.png', 'history.csv', 'confusion.png', 'metrics.json', 'model_card.md', 'report.html'}
 
 def images(washer): return [(p, 'good' if p.parent.name == 'good' else 'anomaly') for s in ('train', 'test') for p in sorted((washer/s).rglob('*.png'))]
 

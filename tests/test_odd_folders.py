@@ -12,7 +12,7 @@ def test_only_good_parts(defect, run, washer, tmp_path):
     r = defect('test', run, tmp_path/'only', '--include-seen', '-o', tmp_path/'t'); assert r.returncode == 0, r.stderr
     assert 'escape             -' in r.stdout and json.loads((tmp_path/'t/metrics.json').read_text())['escape'] is None
     r = defect('report', run, tmp_path/'only', '--include-seen', '-o', tmp_path/'r.html'); assert r.returncode == 0, r.stderr
-    refused(defect('train', tmp_path/'only', '-o', tmp_path/'x'), '4 good and 0 anomalous parts', 'too few')
+    refused(defect('train', tmp_path/'only', '-o', tmp_path/'x'), '5 good and 0 anomalous parts', 'too few')
 
 def test_two_photos(defect, run, washer, tmp_path):
     copy(sorted((washer/'train/good').iterdir())[:1], tmp_path/'two/good'); copy(sorted((washer/'test/scratch').iterdir())[:1], tmp_path/'two/bad')

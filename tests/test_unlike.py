@@ -84,10 +84,9 @@ def test_watch_tells_once_and_remembers(defect, run, frames, tmp_path):
 def test_page_and_report(run, frames, inspector, tmp_path):
     from defect_nbdev.app.page import Page
     page = Page(run, folder=tmp_path/'page')
-    vs = page.inspect([frames/'black.png'])
-    _, html = page.show(vs, 0, 1., 1., .75)
-    assert '<b>REVIEW</b>' in html and 'darker than all' in html
-    assert page.listing(vs, 1., 1., ['REVIEW'])[0].remark[0].startswith('unlike')
+    part = page.part(page.inspect(frames/'black.png'), 1., 1.)
+    assert part['label'] == 'REVIEW' and 'darker than all' in part['said']
+    assert part['remark'].startswith('unlike')
     html = report_page('frames', inspector.predict(str(frames), progress=False), inspector.info)
     assert html.count('"u": "unlike the training photos') == len(ALWAYS) and 'q.u ? \'REVIEW\'' in html
 

@@ -17,6 +17,7 @@ from fastcore.basics import patch
 from ..core.errors import UserError
 from ..core.files import fit_name, new_file, sha256
 from ..data.images import read_image
+from ..data.regions import read_region
 from ..data.sources import Sources, no_photos
 from .training import PHOTOS
 
@@ -71,6 +72,15 @@ def names(self:Project,
 )->list:
     "Names of the newest photos, newest first."
     return [n for n, in self._ask('select name from photos where kind = ? order by rowid desc limit ?', kind, most)]
+
+@patch
+def spread(self:Project,
+    kind,    # good or anomaly
+    most=24, # At most so many
+)->list:
+    "Names of photos from the first to the newest, evenly spread."
+    names = self.names(kind, 10**6)[::-1]
+    return names[::max(1, -(-len(names)//most))]
 
 @patch
 def version(self:Project)->str:
@@ -153,3 +163,22 @@ def _copy(self:Project, paths, kind, now):
             now['n'] += 1
     except (OSError, sqlite3.Error) as e: now['said'].append(f'The copying ended early ({e}): make room, then name the folder again.')
     finally: now['ended'] = True
+
+# %% ../../nbs/app/08_project.ipynb #159140d5
+_REGION = 'region.txt'
+
+@patch
+def region(self:Project)->str: # As for --roi; '': the whole photo
+    "Where to look."
+    try: return (self.folder/_REGION).read_text(encoding='utf-8', errors='replace').strip()
+    except FileNotFoundError: return ''
+
+@patch
+def look_at(self:Project,
+    text, # As for --roi, in shares; '': the whole photo
+):
+    "Keep where to look; a region that makes no sense is refused."
+    file = self.folder/_REGION
+    if not text: return file.unlink(missing_ok=True)
+    read_region(text)
+    with new_file(file) as f: f.write_text(text, encoding='utf-8')

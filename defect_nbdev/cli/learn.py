@@ -110,7 +110,7 @@ def train(
     m = train_run(source, out, test=test, box_thr=box_threshold, feedback=with_feedback, track=track, examples=examples, export=not no_export, references=0 if no_references else MOST, **common, **how)
     print(metrics_text(m))
     if not m['n_anomaly']: print(_known_without_test(out))
-    print(f'\nlook at it:  {out}/report.html\nnext:        defect predict {out} NEW_PHOTO_OR_FOLDER')
+    print(f'\nlook at it:  {out}/report.html, {out}/model_card.md\nnext:        defect predict {out} NEW_PHOTO_OR_FOLDER')
 
 # %% ../../nbs/cli/03_learn.ipynb #cf9baa9e
 OWN = {o: [n for n, m in METHODS.items() if o in m.options] for m in METHODS.values() for o in m.options}   # Option -> methods that have it
@@ -168,6 +168,11 @@ def two_thresholds(
     return old[-1], old[0] if len(old) == 2 else None
 
 # %% ../../nbs/cli/03_learn.ipynb #55f55619
+def _renew_card(run):
+    "The model card of a run tells the thresholds that hold."
+    from defect_nbdev.runs.train import CARD, write_card
+    if (Path(run)/CARD).is_file(): write_card(run)
+
 _SHARE, _P, _COST = Arg(share, shown='SHARE'), Arg(share, shown='P'), Arg(positive, shown='COST')
 
 def threshold(
@@ -199,6 +204,7 @@ def threshold(
     rule = _rule(max_escape, max_overkill, cost_escape, cost_overkill, f1, fail_at, review_at, max_review, prevalence, confidence)
     d = set_thresholds(model, not dry_run, **rule) if rule else load_info(model)['thresholds']
     print(decision_text(d, (load_info(model)['validation'] or dict(kind=''))['kind']))
+    if rule and not dry_run: _renew_card(model)
     if rule: print('\nnothing was changed (--dry-run)' if dry_run else f'\nstored in {model}; see what it does: defect test {model} LABELLED_PHOTOS')
 
 # %% ../../nbs/cli/03_learn.ipynb #66749b43

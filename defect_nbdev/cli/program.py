@@ -11,14 +11,14 @@ from contextlib import contextmanager, nullcontext
 from .. import __version__
 from ..core.errors import UserError
 from ..core.limits import shortage, shortage_text
-from . import inspect, judge, label, learn, tools
+from . import agree, inspect, judge, label, learn, tools
 from .words import Arg
 
 # %% ../../nbs/cli/07_program.ipynb #3d931313
 VERBS = {f.__name__: f for f in (
     inspect.start, learn.check, learn.train, learn.threshold, judge.test, judge.report, inspect.predict, inspect.watch, inspect.app,
-    label.next, label.label, tools.export, tools.feedback, tools.weights, judge.compare, tools.benchmark, learn.demo)}
-WITHOUT_BARS = 'predict', 'watch', 'app', 'label', 'start'        # they have bars of their own, or none
+    label.next, label.label, agree.agree, tools.export, tools.feedback, tools.weights, judge.compare, tools.benchmark, learn.demo)}
+WITHOUT_BARS = 'predict', 'watch', 'app', 'label', 'agree', 'start'        # they have bars of their own, or none
 
 def _groups(verb):
     "Headings of a verb's options."

@@ -202,8 +202,8 @@ def drawn_region(
     size,   # [width, height] of the shown picture, px
 )->str:     # For --roi (roi=), in shares
     "What was drawn, as a user would write it; places beyond the picture are moved to its border."
-    try: shares = np.clip(np.array(points, float).reshape(-1, 2)/np.array(size, float), 0, 1).round(4)
-    except (ValueError, TypeError) as e: raise UserError(f'The drawing is not understood ({e}): give points [x, y].') from e
+    try: shares = np.clip(np.array(points, float).reshape(-1, 2)/np.array(size, float).reshape(2), 0, 1).round(4)
+    except (ValueError, TypeError, OverflowError) as e: raise UserError(f'The drawing is not understood ({e}): give points [x, y].') from e
     if len(shares) == 2: return ','.join(f'{v:g}' for v in [*shares.min(0), *shares.max(0)])
     text = ' '.join(f'{x:g},{y:g}' for x, y in shares)
     read_region(text)

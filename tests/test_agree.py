@@ -1,5 +1,5 @@
 "A study of agreement: figures against published ones, the blind order, a killed program, the page in a real browser, refused input."
-import json, os, re, shutil, sqlite3, subprocess, sys, urllib.error, urllib.request
+import json, os, re, shutil, subprocess, sys, urllib.error, urllib.request
 from pathlib import Path
 import numpy as np, pandas as pd, pytest
 from conftest import refused
@@ -132,12 +132,13 @@ def test_killed_program(study, tab):
 
 def test_break(study, tab):
     "The break is counted by the program, not by the page."
-    with sqlite3.connect(study/FILE) as db: db.execute("update study set value = '0.05' where name = 'pause'")
+    judging = Judging(study, 'ann'); judging.plan.settings['pause'] = 10      # minutes
     for i in range(1, 7): add_judgement(study, 'ann', i, 'good')
-    with judged_page(Judging(study, 'ann')) as url:
+    with judged_page(judging) as url:
         p = tab(url); until(p, '#text', 'can begin in'); assert p.is_hidden('#begin')
         with pytest.raises(urllib.error.HTTPError, match='422'): urllib.request.urlopen(url + 'photo/7', timeout=20)
-        p.wait_for_selector('#begin:visible', timeout=15_000); p.keyboard.press('Enter'); press(p, 'g', 1)
+        judging.plan.settings['pause'] = 0
+        p.wait_for_selector('#begin:visible', timeout=30_000); p.keyboard.press('Enter'); press(p, 'g', 1)
 
 @pytest.mark.parametrize('scheme', ['light', 'dark'])
 def test_narrow(study, tab, scheme):

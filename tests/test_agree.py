@@ -2,7 +2,7 @@
 import json, os, re, shutil, subprocess, sys, urllib.error, urllib.request
 from pathlib import Path
 import numpy as np, pandas as pd, pytest
-from conftest import refused
+from conftest import quiet_port, refused
 from test_report import opened
 from defect_nbdev.core.files import sha256
 from defect_nbdev.data.appraisals import FILE, add_judgement, blind_turns, new_study, progress, read_judgements, read_plan
@@ -12,7 +12,6 @@ from defect_nbdev.metrics.kappa import cohen_interval, cohen_kappa, fleiss_inter
 sync_api = pytest.importorskip('playwright.sync_api'); pytest.importorskip('starlette')
 from defect_nbdev.app.agree import Judging
 from defect_nbdev.app.agree_page import judged_page
-from defect_nbdev.app.serve import free_port
 
 OTHER = dict(good='anomaly', anomaly='good')
 
@@ -120,7 +119,7 @@ def start(study, port, name='ann'):
 
 def test_killed_program(study, tab):
     "A click on a dead program waits in the browser and arrives once; a page of somebody else on the same address doesn't get it."
-    port = free_port('127.0.0.1'); program, url = start(study, port)
+    port = quiet_port(); program, url = start(study, port)
     try:
         p = tab(url); p.keyboard.press('Enter'); press(p, 'g', 1); program.kill(); program.wait()
         ready(p); p.keyboard.press('a'); until(p, '#message', 'is sent again'); program, _ = start(study, port); until(p, '#count', '2 of 6'); assert p.is_hidden('#message')

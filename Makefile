@@ -2,19 +2,22 @@
 # make test    everything that must hold before a change lands
 # make docs    the documentation in _docs
 # make audit   known vulnerabilities of the pinned packages (asks the package index)
+# make rivals  other methods on the same photos, in an environment of their own (MVTEC=folder; STAGES=speed for costs alone)
 # All install what they need into .venv first.
 
 PYTHON ?= python3
 BIN    := .venv/bin
 OUT    ?= demo
 N      ?= 1200
+MVTEC  ?= mvtec_ad
+STAGES ?= check measure
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help install demo test docs release-check audit clean-export notebooks pytest wheel lock readme readme-figures clean
+.PHONY: help install demo test docs release-check audit rivals lock-rivals clean-export notebooks pytest wheel lock readme readme-figures clean
 
 help:
-	@sed -n '1,6s/^# //p' Makefile
+	@sed -n '1,7s/^# //p' Makefile
 
 install: .venv/.installed
 
@@ -73,6 +76,19 @@ audit: install
 lock: install
 	$(BIN)/uv pip compile -q --universal --python-version 3.10 --extra dev --extra demo --extra gradcam --extra timm --extra track --extra metric --extra shap --extra export --extra scale --extra app --extra excel --extra heif --upgrade setup.py -o requirements-dev.txt
 	$(BIN)/python .ci/make_inspect.py
+
+# Foreign pins stay in .venv-rivals. What is stored is not measured again; ARGS='--parts grid --rivals PaDiM' chooses.
+rivals: install .venv-rivals/.installed
+	$(BIN)/python -W ignore benchmarks/rivals/run.py --mvtec $(MVTEC) --stages $(STAGES) $(ARGS)
+
+.venv-rivals/.installed: requirements-rivals.txt
+	test -x .venv-rivals/bin/python || $(PYTHON) -m venv .venv-rivals
+	$(BIN)/uv pip install --python .venv-rivals/bin/python --no-deps -r requirements-rivals.txt
+	touch $@
+
+# What both environments need has the same version in both, so that seconds can be compared.
+lock-rivals: install
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 -c requirements-dev.txt requirements-rivals.in -o requirements-rivals.txt
 
 # After a new demo: make readme-figures, run nbs/index.ipynb, make readme
 readme-figures: demo

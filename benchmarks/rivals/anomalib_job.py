@@ -7,6 +7,7 @@ The torch models are anomalib's, and they are fed as its Lightning modules feed 
 repository ships. What differs from anomalib's defaults stands in SETTINGS, so that the answer can say so.
 """
 import json, os, resource, sys, time
+os.environ.update(TQDM_DISABLE='1', HF_HUB_OFFLINE='1')      # no bars in the log; nothing is fetched
 from importlib.metadata import version
 from pathlib import Path
 import numpy as np, timm, torch

@@ -8,7 +8,6 @@ __all__ = ['MEAN', 'STD', 'EPOCHS', 'IN_HOUSE', 'Judge', 'judge_patch', 'judge_g
 
 # %% ../../nbs/study/10_in_house.ipynb #57f89292
 import json
-import resource
 import sys
 import tempfile
 import time
@@ -161,7 +160,9 @@ def _disk_mb(net):
         return file.stat().st_size/1e6
 
 def _peak_mb():
-    "Largest memory of this process."
+    "Largest memory of this process; NaN on Windows, which doesn't tell."
+    try: import resource
+    except ImportError: return float('nan')
     unit = 1 if sys.platform == 'darwin' else 1024          # macOS counts bytes
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*unit/1e6
 

@@ -266,6 +266,7 @@ def measure(
     protocols=PROTOCOLS, # Some of PROTOCOLS
     rivals=None,         # Names of RIVALS; None: all
     seeds=(0,),          # Of the folds and all that is random
+    folds=None,          # Numbers of folds; None: all
     out='rivals.csv',    # Where the rows are kept
     say=print,           # Called with a line for each row
     home=HOME,           # Checkout with `.venv-rivals` and `benchmarks/rivals`
@@ -281,7 +282,7 @@ def measure(
             if not takes_part(RIVALS[name], protocol): continue
             for fold, f in enumerate(todo):
                 key = dict(part=part, protocol=protocol, rival=name, seed=seed, fold=fold)
-                if is_stored(read_rows(out), key): continue
+                if (folds is not None and fold not in folds) or is_stored(read_rows(out), key): continue
                 try: figures, _ = measure_one(RIVALS[name], f, seed, home)
                 except UserError as e:
                     failed.append(f'{part}, {protocol}, {name}: {e}')

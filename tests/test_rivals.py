@@ -6,7 +6,8 @@ from conftest import ROOT
 from defect_nbdev.core.errors import UserError
 from defect_nbdev.data.samples import samples
 from defect_nbdev.study import rivals
-from defect_nbdev.study.rivals import RIVALS, add_row, behind, job_of, measure, read_answer, read_rows, run_process, tables
+from defect_nbdev.study.rival_jobs import RIVALS, job_of, read_answer, run_process, tables
+from defect_nbdev.study.rivals import add_row, behind, measure, read_rows
 
 @pytest.fixture(scope='module')
 def t(washer): return samples(washer)

@@ -2,7 +2,7 @@
 
     .venv-rivals/bin/python benchmarks/rivals/anomalib_job.py JOB.json
 
-It runs in an environment of its own (`make rivals`) and imports nothing of defect_nbdev. `nbs/study/11_rivals.ipynb` writes the job and reads the answer.
+It runs in an environment of its own (`make rivals`) and imports nothing of defect_nbdev. `nbs/study/11_rival_jobs.ipynb` writes the job and reads the answer.
 The torch models are anomalib's, and they are fed as its Lightning modules feed them. No network is needed: timm's network gets the weights that this
 repository ships. What differs from anomalib's defaults stands in SETTINGS, so that the answer can say so.
 """

@@ -9,7 +9,8 @@ from pathlib import Path
 from defect_nbdev.core.errors import UserError
 from defect_nbdev.core.files import new_file, to_json
 from defect_nbdev.data.samples import samples
-from defect_nbdev.study.rivals import NOT_RUN, PROTOCOLS, RIVALS, check_aupimo, check_features, measure, speed, tables
+from defect_nbdev.study.rival_jobs import NOT_RUN, PROTOCOLS, RIVALS, check_aupimo, check_features, tables
+from defect_nbdev.study.rivals import measure, speed
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS, COSTS = ROOT/'nbs/case_studies/results/rivals.csv', ROOT/'benchmarks/rivals.json'

@@ -47,7 +47,7 @@ RIVALS = {
 
 NOT_RUN = {
     'EfficientAD-S': 'Its teacher is trained already, and its training looks at ImageNette; anomalib downloads both while it trains, '
-                     'and neither is in a package registry. STFPM, a student and a teacher too, takes its place.'}
+                     'and we have found neither in a package. STFPM, a student and a teacher too, takes its place.'}
 
 # %% ../../nbs/study/11_rival_jobs.ipynb #a1ec9450
 PROTOCOLS = 'folds', 'official'

@@ -1,4 +1,4 @@
-import contextlib, io, json, os, subprocess, sys
+import contextlib, io, json, os, socket, subprocess, sys
 from pathlib import Path
 import pandas as pd, pytest
 
@@ -58,3 +58,9 @@ def same_answers(a, b):
     one, two = [json.loads((f/'coco.json').read_text()) for f in (a, b)]
     assert one['images'] == two['images']
     assert [o['bbox'] for o in one['annotations']] == [o['bbox'] for o in two['annotations']]
+
+def quiet_port():
+    "A port that no other test takes while its program is down: the pages begin at 7860, the system gives higher ones."
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]

@@ -1,8 +1,8 @@
 "A study of agreement: figures against published ones, the blind order, a killed program, the page in a real browser, refused input."
-import json, os, re, shutil, sqlite3, subprocess, sys, urllib.error, urllib.request
+import json, os, re, shutil, subprocess, sys, urllib.error, urllib.request
 from pathlib import Path
 import numpy as np, pandas as pd, pytest
-from conftest import refused
+from conftest import quiet_port, refused
 from test_report import opened
 from defect_nbdev.core.files import sha256
 from defect_nbdev.data.appraisals import FILE, add_judgement, blind_turns, new_study, progress, read_judgements, read_plan
@@ -12,7 +12,6 @@ from defect_nbdev.metrics.kappa import cohen_interval, cohen_kappa, fleiss_inter
 sync_api = pytest.importorskip('playwright.sync_api'); pytest.importorskip('starlette')
 from defect_nbdev.app.agree import Judging
 from defect_nbdev.app.agree_page import judged_page
-from defect_nbdev.app.serve import free_port
 
 OTHER = dict(good='anomaly', anomaly='good')
 
@@ -120,7 +119,7 @@ def start(study, port, name='ann'):
 
 def test_killed_program(study, tab):
     "A click on a dead program waits in the browser and arrives once; a page of somebody else on the same address doesn't get it."
-    port = free_port('127.0.0.1'); program, url = start(study, port)
+    port = quiet_port(); program, url = start(study, port)
     try:
         p = tab(url); p.keyboard.press('Enter'); press(p, 'g', 1); program.kill(); program.wait()
         ready(p); p.keyboard.press('a'); until(p, '#message', 'is sent again'); program, _ = start(study, port); until(p, '#count', '2 of 6'); assert p.is_hidden('#message')
@@ -132,12 +131,13 @@ def test_killed_program(study, tab):
 
 def test_break(study, tab):
     "The break is counted by the program, not by the page."
-    with sqlite3.connect(study/FILE) as db: db.execute("update study set value = '0.05' where name = 'pause'")
+    judging = Judging(study, 'ann'); judging.plan.settings['pause'] = 10      # minutes
     for i in range(1, 7): add_judgement(study, 'ann', i, 'good')
-    with judged_page(Judging(study, 'ann')) as url:
+    with judged_page(judging) as url:
         p = tab(url); until(p, '#text', 'can begin in'); assert p.is_hidden('#begin')
         with pytest.raises(urllib.error.HTTPError, match='422'): urllib.request.urlopen(url + 'photo/7', timeout=20)
-        p.wait_for_selector('#begin:visible', timeout=15_000); p.keyboard.press('Enter'); press(p, 'g', 1)
+        judging.plan.settings['pause'] = 0
+        p.wait_for_selector('#begin:visible', timeout=30_000); p.keyboard.press('Enter'); press(p, 'g', 1)
 
 @pytest.mark.parametrize('scheme', ['light', 'dark'])
 def test_narrow(study, tab, scheme):

@@ -2,12 +2,11 @@
 import json, os, re, shutil, subprocess, sys, time
 from pathlib import Path
 import pytest
-from conftest import refused
+from conftest import quiet_port, refused
 from test_report import opened
 sync_api = pytest.importorskip('playwright.sync_api'); pytest.importorskip('starlette')
 from defect_nbdev.app.label import Labelling
 from defect_nbdev.app.label_page import labelled_page
-from defect_nbdev.app.serve import free_port
 from defect_nbdev.data.feedback import read_feedback
 from defect_nbdev.data.labelling import clicks
 from defect_nbdev.data.samples import samples
@@ -82,7 +81,7 @@ def start(folder, port, tmp_path):
 
 def test_killed_program(tab, photos, tmp_path):
     "A click on a dead program waits in the browser, even in a reloaded tab, and arrives once."
-    port = free_port('127.0.0.1'); program, url = start(photos, port, tmp_path)
+    port = quiet_port(); program, url = start(photos, port, tmp_path)
     try:
         p = tab(url); press(p, 'g', 1); program.kill(); program.wait()
         p.keyboard.press('a'); until(p, '#message', 'is sent again'); assert p.inner_text('#count') == '1 of 10 labelled'

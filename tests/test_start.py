@@ -141,9 +141,9 @@ def test_where_to_look_by_finger(browser, project):
     "A finger draws; the page stays where it is."
     from defect_nbdev.app.start import started
     with started(project) as url:
-        p = visit(browser, url, viewport=dict(width=360, height=800), has_touch=True); at = ready(p); finger = p.context.new_cdp_session(p); top = p.evaluate('scrollY')
+        p = visit(browser, url, viewport=dict(width=360, height=800), has_touch=True); at = ready(p); finger = p.context.new_cdp_session(p); top = lambda: p.locator('#roi-stage').bounding_box()['y']; before = top()
         def touch(kind, *points): finger.send('Input.dispatchTouchEvent', dict(type=f'touch{kind}', touchPoints=[dict(x=x, y=y) for x, y in points]))
-        touch('Start', at(.3, .2)); [touch('Move', at(.3 + .1*i, .2 + .15*i)) for i in (1, 2, 3, 4)]; touch('End'); until(p, '#roi-said', '24 %', 20); near(project/'region.txt', .3, .2, .7, .8); assert p.evaluate('scrollY') == top
+        touch('Start', at(.3, .2)); [touch('Move', at(.3 + .1*i, .2 + .15*i)) for i in (1, 2, 3, 4)]; touch('End'); until(p, '#roi-said', '24 %', 20); near(project/'region.txt', .3, .2, .7, .8); assert abs(top() - before) < 60      # texts above may gain or lose a line or two; a scroll would go with the finger, over half of the photo
         for c in (.2, .2), (.8, .2), (.5, .9), (.52, .9): touch('Start', at(*c)); touch('End')          # a double tap is never exact
         until(p, '#roi-said', 'polygon of 3 corners', 20); assert p.said == []; p.close()
 

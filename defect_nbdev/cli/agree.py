@@ -6,7 +6,7 @@
 __all__ = ['agree']
 
 # %% ../../nbs/cli/06_agree.ipynb #8d38999e
-import signal, threading
+import signal, time
 from pathlib import Path
 from ..core.errors import UserError
 from .words import NAMES, REGEX, Arg, count, minutes, port, share
@@ -34,7 +34,7 @@ def _judge(study, appraiser, port, browser):
         if browser:
             import webbrowser
             webbrowser.open(url)
-        threading.Event().wait()
+        while True: time.sleep(1)      # a wait without end can miss a signal that comes just before it
 
 def _report(study, out, **how):
     from defect_nbdev.runs.agree import agree_report, report_text

@@ -6,7 +6,7 @@
 __all__ = ['BACKENDS', 'PREDICT_GROUPS', 'thresholds_of', 'predict', 'watch', 'app', 'start']
 
 # %% ../../nbs/cli/04_inspect.ipynb #e95c08d1
-import signal, sys, threading
+import signal, sys, time
 from contextlib import contextmanager
 from ..core.errors import UserError
 from .words import Arg, count, port, positive, share
@@ -216,7 +216,7 @@ def app(
     with _labelling(label, model, store, backend) as more, \
          served(model, host, port, auth, browser, store=store, backend=backend, say=say, **limits, **more) as url:
         print(f'open {url}   Ctrl-C ends it', flush=True)
-        threading.Event().wait()
+        while True: time.sleep(1)      # a wait without end can miss a signal that comes just before it
 
 # %% ../../nbs/cli/04_inspect.ipynb #c01fd29f
 def start(
@@ -232,4 +232,4 @@ def start(
     _ends_with('the page is closed; photos and model are kept, and a training that runs goes on.')
     with started(folder, port, browser=not no_browser and sys.stdout.isatty()) as url:
         print(f'open {url}   Ctrl-C ends it', flush=True)
-        threading.Event().wait()
+        while True: time.sleep(1)      # a wait without end can miss a signal that comes just before it

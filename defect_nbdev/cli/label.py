@@ -6,7 +6,7 @@
 __all__ = ['next', 'label']
 
 # %% ../../nbs/cli/06_label.ipynb #cc9548d7
-import signal, sys, threading
+import signal, sys, time
 from pathlib import Path
 from ..core.errors import UserError
 from .words import Arg, count, port
@@ -73,6 +73,6 @@ def label(
         if browser:
             import webbrowser
             webbrowser.open(url)
-        threading.Event().wait()
+        while True: time.sleep(1)      # a wait without end can miss a signal that comes just before it
 
 def _stop(*_): raise KeyboardInterrupt('the page is closed; every label is kept.')

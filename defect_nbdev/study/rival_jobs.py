@@ -110,9 +110,12 @@ def run_process(
     with tempfile.TemporaryDirectory() as d:
         file = Path(d)/'job.json'
         file.write_text(json.dumps(job))
-        r = subprocess.run([*args, str(file)], capture_output=True, text=True)
+        # PatchCore makes and drops 20 MB at each of its steps; without this, glibc keeps most of it, 16 GB and more
+        env = os.environ | dict(MALLOC_MMAP_THRESHOLD_='1000000')
+        r = subprocess.run([*args, str(file)], capture_output=True, text=True, env=env)
     if r.returncode:
-        last = (r.stderr.strip().splitlines() or ['no message'])[-1]
+        killed = 'it was killed, perhaps for want of memory' if r.returncode < 0 else 'no message'
+        last = (r.stderr.strip().splitlines() or [killed])[-1]
         raise UserError(f'{rival.model} failed ({last[-300:]}): nothing is stored for it; run the command again to try it anew.')
 
 # %% ../../nbs/study/11_rival_jobs.ipynb #405eec2f

@@ -3,6 +3,7 @@
 # make docs    the documentation in _docs
 # make audit   known vulnerabilities of the pinned packages (asks the package index)
 # make rivals  other methods on the same photos, in an environment of their own (MVTEC=folder; STAGES=speed for costs alone)
+# make cracks  train on photos of cracks and compare SHAP with other maps (DATA=folder that holds Positive/ and Negative/)
 # All install what they need into .venv first.
 
 PYTHON ?= python3
@@ -14,10 +15,10 @@ STAGES ?= check measure
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help install demo test docs release-check audit rivals lock-rivals clean-export notebooks pytest wheel lock readme readme-figures clean
+.PHONY: help install demo test docs release-check audit rivals lock-rivals clean-export notebooks pytest wheel lock readme readme-figures clean cracks has-data
 
 help:
-	@sed -n '1,7s/^# //p' Makefile
+	@sed -n '1,8s/^# //p' Makefile
 
 install: .venv/.installed
 
@@ -71,6 +72,13 @@ release-check: install
 # Needs an index that knows advisories; not part of make test, because its answer changes without a change here.
 audit: install
 	$(BIN)/pip-audit -r requirements-dev.txt --no-deps --disable-pip
+
+# What is stored is not done again; ARGS='--backbone resnet50 --name resnet' chooses, and benchmarks/cracks.py --help tells the rest.
+cracks: has-data install
+	$(BIN)/python -W ignore benchmarks/cracks.py '$(DATA)' $(ARGS)
+
+has-data:
+	@test -n '$(DATA)' || { echo 'make cracks needs photos: say make cracks DATA=folder, where the folder holds Positive/ and Negative/.'; exit 1; }
 
 # Runtime requirements stay wide; this pins the environment of development.
 lock: install

@@ -6,8 +6,11 @@ A machine that only inspects is made of requirements-inspect.txt, and its page o
 import configparser, json, os, re, shutil, subprocess, sys, tempfile, time, urllib.request
 from pathlib import Path
 
-root = Path(__file__).parent.parent; BIN = Path(sys.executable).parent
-cfg = configparser.ConfigParser(delimiters=['='], comment_prefixes=('#', ';')); cfg.read(root/'settings.ini'); cfg = cfg['DEFAULT']
+root = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+cfg = configparser.ConfigParser(delimiters=['='], comment_prefixes=('#', ';'))
+cfg.read(root/'settings.ini')
+cfg = cfg['DEFAULT']
 LIMIT = 40e6                                                               # Bytes of the wheel
 
 def sh(*args, **kw):
@@ -18,20 +21,25 @@ def sh(*args, **kw):
 def said(what, value): print(f'{what:44} {value}', flush=True)
 
 def one_version():
-    v = cfg['version']; from_package = re.search(r"__version__ = [\"'](.*)[\"']", (root/'defect_nbdev/__init__.py').read_text())[1]
+    v = cfg['version']
+    from_package = re.search(r"__version__ = [\"'](.*)[\"']", (root/'defect_nbdev/__init__.py').read_text())[1]
     newest = re.search(r'^## (\S+)', (root/'CHANGELOG.md').read_text(), re.M)[1]
     if {from_package, newest} != {v}: sys.exit(f'settings.ini says {v}, the package {from_package}, the newest heading of CHANGELOG.md {newest}: make them one.')
     said('version in settings, package, changelog', v)
 
 def built(dist):
-    shutil.rmtree(root/'build', ignore_errors=True); sh(BIN/'uv', 'build', '-q', '-o', dist, root); wheel, = dist.glob('*.whl'); sdist, = dist.glob('*.tar.gz')
+    shutil.rmtree(root/'build', ignore_errors=True)
+    sh(BIN/'uv', 'build', '-q', '-o', dist, root)
+    wheel, = dist.glob('*.whl')
+    sdist, = dist.glob('*.tar.gz')
     sh(BIN/'uv', 'tool', 'run', 'twine', 'check', '--strict', wheel, sdist)
     for f in (wheel, sdist): said(f.name, f'{f.stat().st_size/1e6:.1f} MB')
     if wheel.stat().st_size >= LIMIT: sys.exit(f'The wheel is larger than {LIMIT/1e6:.0f} MB.')
     return wheel
 
 def environment(at, *what):
-    sh(BIN/'uv', 'venv', '-q', '--python', sys.executable, at); sh(BIN/'uv', 'pip', 'install', '-q', '--python', at/'bin/python', *what, env=os.environ | dict(VIRTUAL_ENV=str(at)))
+    sh(BIN/'uv', 'venv', '-q', '--python', sys.executable, at)
+    sh(BIN/'uv', 'pip', 'install', '-q', '--python', at/'bin/python', *what, env=os.environ | dict(VIRTUAL_ENV=str(at)))
     return at/'bin'
 
 NEEDS = dict(gradcam=['pytorch_grad_cam'], timm=['timm'], track=['tensorboard', 'wandb'], metric=['pytorch_metric_learning'], shap=['shap', 'cv2'], export=['onnx', 'onnxscript', 'onnxruntime', 'openvino', 'nncf'], scale=['ray', 'fsspec', 'accelerate'], app=['starlette', 'uvicorn', 'ipywidgets'], excel=['openpyxl'], heif=['pillow_heif'], demo=['elpv_dataset'])
@@ -46,7 +54,8 @@ def offline(at, d):
     cut = next((c for c in (['unshare', '-rn'], ['sudo', '-n', 'unshare', '-n']) if shutil.which(c[0]) and not subprocess.run([*c, 'true'], capture_output=True).returncode), None)
     if not cut: sys.exit('The network cannot be cut off here (unshare is not allowed): run this where it is.')
     sh(at/'python', '-c', f'from defect_nbdev.data.synth import synth_folder; synth_folder({str(d/"parts")!r}, 24, 16, size=96)', cwd=d)
-    sh(*cut, at/'defect', 'train', d/'parts', '-o', d/'run', '--method', 'vgg16-gap', '--epochs', 1, '--size', 64, cwd=d); out = sh(*cut, at/'defect', 'predict', d/'run', d/'parts/test', '-o', d/'out', cwd=d)
+    sh(*cut, at/'defect', 'train', d/'parts', '-o', d/'run', '--method', 'vgg16-gap', '--epochs', 1, '--size', 64, cwd=d)
+    out = sh(*cut, at/'defect', 'predict', d/'run', d/'parts/test', '-o', d/'out', cwd=d)
     said('learned and judged without a network', out.strip().splitlines()[-1].split('->')[0].strip())
 
 def only_inspects(wheel, d):
@@ -98,16 +107,23 @@ def _first_verdict(url, photo):
     return json.loads(urllib.request.urlopen(r, timeout=60).read())['part']['label']
 
 def main():
-    one_version(); pinned = re.search(r'fastai==(\S+)', cfg['dev_requirements'])[0]; extras = [e for e in cfg['extras'].split() if e != 'dev']
+    one_version()
+    pinned = re.search(r'fastai==(\S+)', cfg['dev_requirements'])[0]
+    extras = [e for e in cfg['extras'].split() if e != 'dev']
     with tempfile.TemporaryDirectory(dir=root/'.cache') as d:
-        d = Path(d); wheel = built(d/'dist')
+        d = Path(d)
+        wheel = built(d/'dist')
         every = f'{wheel}[{",".join(extras)}]'
         for name, has, what in [('alone', [], [wheel])] + [(e, [e], [f'{wheel}[{e}]']) for e in extras] + [('all extras', extras, [every]), (f'all extras, {pinned}', extras, [every, pinned])]:
-            at = environment(d/'env', *what); said(f'installs: {name}', 'fastai {}, torch {}'.format(*tries(at, has)[-2:]))
+            at = environment(d/'env', *what)
+            said(f'installs: {name}', 'fastai {}, torch {}'.format(*tries(at, has)[-2:]))
             if name == 'alone': offline(at, d)
             shutil.rmtree(d/'env')
         only_inspects(wheel, d)
-        shutil.rmtree(root/'dist', ignore_errors=True); shutil.copytree(d/'dist', root/'dist')
+        shutil.rmtree(root/'dist', ignore_errors=True)
+        shutil.copytree(d/'dist', root/'dist')
     print('ready: dist/ holds what is released')
 
-if __name__ == '__main__': (root/'.cache').mkdir(exist_ok=True); main()
+if __name__ == '__main__':
+    (root/'.cache').mkdir(exist_ok=True)
+    main()

@@ -1,4 +1,4 @@
-import contextlib, io, json, os, socket, subprocess, sys
+import contextlib, io, json, os, shutil, socket, subprocess, sys
 from pathlib import Path
 import pandas as pd, pytest
 
@@ -43,6 +43,38 @@ def run(defect, washer, tmp_path_factory):
     r = defect('train', washer, '-o', out, '--method', 'vgg16-gap', '--epochs', 1, '--size', 96, '--no-export')
     assert r.returncode == 0, r.stderr
     return out
+
+CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome', 'chrome'))), None)
+FLAGS = '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync'.split()
+
+def opened(flags=()):
+    "A browser. Only a person's own machine may be without one."
+    if not CHROMIUM: (pytest.fail if os.environ.get('CI') else pytest.skip)('no Chromium on this machine')
+    from playwright.sync_api import sync_playwright
+    with sync_playwright() as p:
+        b = p.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
+        yield b
+        b.close()
+
+@pytest.fixture(scope='module')
+def browser(): yield from opened()
+
+@pytest.fixture
+def new_tab(browser):
+    "Open a page at 1280 x 900; `said` keeps what it says on the console, `asked` what it fetches."
+    made = []
+    def visit(url, ready, **kw):
+        p = browser.new_page(**{'viewport': dict(width=1280, height=900)} | kw)
+        made.append(p)
+        p.asked, p.said = [], []
+        p.on('request', lambda r: p.asked.append(r.url))
+        p.on('pageerror', lambda e: p.said.append(str(e)))
+        p.on('console', lambda m: p.said.append(m.text))
+        p.goto(url)
+        p.wait_for_selector(ready)
+        return p
+    yield visit
+    for p in made: p.close()
 
 def refused(r, *words):
     "The program said one clear sentence, beside how it read the photos, and exited with 2."

@@ -1,10 +1,9 @@
 """Odd input, one situation each: what is built, which command runs, what it says, and which value is right.
 
 `test_situations.py` runs every row; the page "What we do with odd input" prints the same table."""
-import json, os, shutil
+import json, os
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 

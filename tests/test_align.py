@@ -4,7 +4,6 @@ from importlib.util import find_spec
 import numpy as np, pandas as pd, pytest
 from PIL import Image, ImageDraw
 from conftest import ROOT, refused
-from defect_nbdev.core.errors import UserError
 from defect_nbdev.data.images import read_image
 from defect_nbdev.data.samples import samples
 from defect_nbdev.deploy.info import load_info

@@ -10,17 +10,21 @@ from defect_nbdev.data.layouts import find_layout
 rng = np.random.default_rng(0)
 
 def photo(p):
-    p.parent.mkdir(parents=True, exist_ok=True); Image.fromarray(rng.integers(0, 255, (24, 32, 3), dtype=np.uint8)).save(p)
+    p.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(rng.integers(0, 255, (24, 32, 3), dtype=np.uint8)).save(p)
 
 def mask(p, spot=True):
-    p.parent.mkdir(parents=True, exist_ok=True); im = Image.new('L', (32, 24))
+    p.parent.mkdir(parents=True, exist_ok=True)
+    im = Image.new('L', (32, 24))
     if spot: ImageDraw.Draw(im).rectangle([3, 3, 8, 8], fill=255)
     im.save(p)
 
 def points(p):
     "A TIFF of three floats for each pixel, as a 3-D camera writes it, beside the photo."
     from test_pixels import tiff
-    d = p.parent.parent/'xyz'; d.mkdir(exist_ok=True); (d/f'{p.stem}.tiff').write_bytes(tiff(rng.normal(size=(24, 32, 3)).astype(np.float32)))
+    d = p.parent.parent/'xyz'
+    d.mkdir(exist_ok=True)
+    (d/f'{p.stem}.tiff').write_bytes(tiff(rng.normal(size=(24, 32, 3)).astype(np.float32)))
 
 def build(root, photos='', masks='', black='', depth=False, **files):
     "Photos of noise, masks with a spot, black masks, and text files (a name's __ is /, its last _ a dot)."
@@ -29,13 +33,15 @@ def build(root, photos='', masks='', black='', depth=False, **files):
     for n in masks.split(): mask(root/n)
     for n in black.split(): mask(root/n, False)
     for n, text in files.items():
-        p = root/'.'.join(n.replace('__', '/').rsplit('_', 1)); p.parent.mkdir(parents=True, exist_ok=True)
+        p = root/'.'.join(n.replace('__', '/').rsplit('_', 1))
+        p.parent.mkdir(parents=True, exist_ok=True)
         p.write_text(text if isinstance(text, str) else json.dumps(text), encoding='utf-8')
     return root
 
 def look(root, source=None):
     "Dict photo -> (class or label and defect, mask, split, group, boxes), relative; and what is said."
-    f = find_layout(source or root); rel = lambda p: p and Path(os.path.relpath(p, root)).as_posix()
+    f = find_layout(source or root)
+    rel = lambda p: p and Path(os.path.relpath(p, root)).as_posix()
     rows = {rel(r.path): r for r in f.rows.itertuples()}
     assert len(rows) == len(f.rows)
     return f, {n: r.cls or (r.label if r.label == r.defect else f'{r.label} {r.defect}') for n, r in rows.items()}, {n: rel(r.mask_path) for n, r in rows.items() if r.mask_path}, rows
@@ -171,7 +177,8 @@ def test_table(name, parts):
     assert [int(n) for n in found.rows.line] == sorted(int(n) for n in found.rows.line)
 
 def test_excel(parts):
-    pd = pytest.importorskip('pandas'); pytest.importorskip('openpyxl')
+    pd = pytest.importorskip('pandas')
+    pytest.importorskip('openpyxl')
     pd.DataFrame({'Datei': ['c.tif', 'images\\b.png'], 'Klasse': ['iO', 'niO']}).to_excel(parts/'t.xlsx', index=False)
     found = find_layout(parts/'t.xlsx')
     assert found.rows.cls.tolist() == ['iO', 'niO'] and 'Excel' in found.name and found.rows.line.tolist() == ['2', '3']
@@ -235,7 +242,8 @@ def test_unlisted(tmp_path):
     for how in dict(good='unlisted'), dict(good=['unlisted']), dict(data=dict(classes=dict(good=['unlisted']), learned=dict(good=['good'], anomaly=['dent']))):
         t = samples(root, **how)
         assert t.label.tolist() == ['anomaly', 'anomaly', 'good', 'good'] and (t.boxes != '').tolist() == [True, True, False, False]
-    said = []; t = samples(root, skip='unlisted', strict=False, say=said.append)
+    said = []
+    t = samples(root, skip='unlisted', strict=False, say=said.append)
     assert len(t) == 2 and any('2 photos that nothing says a label of' in l for l in said)
     assert samples(root/'a.json', good='unlisted').label.tolist() == t.label.tolist() + ['good']*2
     (root/'a.json').write_text(json.dumps(COCO('0.jpg', '1.jpg', found=[(0, 1)])))
@@ -269,7 +277,8 @@ def spoilt(data, random):
 @pytest.mark.parametrize('name', ['t.csv', 'b.csv', 'images/1.json', 'c.json', 'i.json', 'v.xml', 'Annotations/1.xml', 'labels/1.txt', 'data.yaml'])
 def test_spoilt_files(name, tmp_path):
     "Whatever a file of labels holds, the answer is rows or one sentence."
-    import random; random = random.Random(0)
+    import random
+    random = random.Random(0)
     whole = {'b.csv': 'image;label;xmin;ymin;xmax;ymax\nimages/1.jpg;dent;1;2;3,5;4\nimages/1.jpg;dent;5;5;9;9\nimages/2.jpg;;;;;\n', 'images/1.json': json.dumps(LABELME('1.jpg')), 't.csv': 'image;label;split;mask\nimages/1.jpg;ok;train;\nimages/2.jpg;nok;test;\n', 'c.json': json.dumps(COCO('1.jpg', '2.jpg', found=[(0, 1), (1, 2)])), 'i.json': json.dumps(IAD), 'v.xml': CVAT, 'Annotations/1.xml': VOC, 'labels/1.txt': '0 .5 .5 .1 .1\n0 .1 .1 .2 .2 .3 .3\n', 'data.yaml': 'names: [a, b]\n'}[name]
     other = dict(images__2_json=LABELME('2.jpg', shapes=[])) if name == 'images/1.json' else dict(labels__2_txt='0 .5 .5 .1 .1')
     root = build(tmp_path/'set', 'images/1.jpg images/2.jpg toy/OK/S0001/a.jpg toy/NG/BX/S0002/b.jpg', **other)
@@ -312,7 +321,8 @@ def test_masks_are_counted(tmp_path):
     root = build(tmp_path/'set', **LAYOUTS['MVTec AD'][0])
     assert find_layout(root).masks == 'masks: 2 files in ground_truth/'
     from defect_nbdev.data.samples import samples
-    said = []; samples(root, strict=False, say=said.append)
+    said = []
+    samples(root, strict=False, say=said.append)
     assert any(l.startswith('layout: MVTec AD') and l.endswith('; masks: 2 files in ground_truth/') for l in said), said
     from defect_nbdev.data.sources import Sources
     root = build(tmp_path/'gt', **LAYOUTS['photos called like masks'][0])

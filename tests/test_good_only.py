@@ -53,7 +53,8 @@ def test_no_overkill_limit_above_all_scores(defect, begun, washers):
 
 def test_the_first_anomalies(defect, begun, washers, tmp_path):
     photos = tmp_path/'photos'
-    shutil.copytree(washers/'good', photos/'good'); (photos/'bad').mkdir()
+    shutil.copytree(washers/'good', photos/'good')
+    (photos/'bad').mkdir()
     for p in sorted((washers/'bad').iterdir())[:3]: shutil.copy(p, photos/'bad')
     r = defect('train', photos, '-o', tmp_path/'run', '--size', 128, '--no-export')
     assert r.returncode == 0, r.stderr

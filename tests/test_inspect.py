@@ -1,6 +1,5 @@
 "A machine that only inspects: the export that training leaves is taken without asking, and nothing imports torch."
 import json, os, shutil, subprocess, sys
-from pathlib import Path
 import pytest
 from conftest import ROOT, refused
 
@@ -75,7 +74,10 @@ def test_what_speaks_against_it(defect, trained, washer, tmp_path, monkeypatch):
     monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '-1')
     photo = next((washer/'test/spot').iterdir())
     def engine(harm):
-        d = tmp_path/'run'; shutil.rmtree(d, ignore_errors=True); shutil.copytree(trained, d); harm(d/'bundle')
+        d = tmp_path/'run'
+        shutil.rmtree(d, ignore_errors=True)
+        shutil.copytree(trained, d)
+        harm(d/'bundle')
         r = defect('predict', d, photo)
         assert r.returncode == 0, r.stderr
         return r.stderr
@@ -86,11 +88,15 @@ def test_what_speaks_against_it(defect, trained, washer, tmp_path, monkeypatch):
     assert 'other weights' in engine(lambda b: change(b, 'exports/onnx/export.json', weights_sha256='0'*64))
     assert 'other settings' in engine(lambda b: change(b, 'model.json', size=128))
     assert 'shows the heat' in engine(lambda b: change(b, 'exports/onnx/export.json', explainer='occlusion'))
-    d = tmp_path/'weights'; shutil.copytree(trained, d); (d/'bundle/model.safetensors').write_bytes(b'x')
+    d = tmp_path/'weights'
+    shutil.copytree(trained, d)
+    (d/'bundle/model.safetensors').write_bytes(b'x')
     refused(defect('predict', d, photo), 'SHA-256 differs')          # a bundle that is not whole is not opened by an export either
 
 def test_without_torch_and_without_export(trained, washer, tmp_path):
-    d = tmp_path/'run'; shutil.copytree(trained, d); shutil.rmtree(d/'bundle/exports')
+    d = tmp_path/'run'
+    shutil.copytree(trained, d)
+    shutil.rmtree(d/'bundle/exports')
     code = 'import sys; sys.modules |= dict.fromkeys(sys.argv[1].split(","))\n' + PROGRAM
     r = program('predict', d, next((washer/'test/spot').iterdir()), code=code)
     assert r.returncode == 2 and 'without PyTorch, which is not installed here' in r.stderr and 'was not exported' in r.stderr, r.stderr

@@ -173,12 +173,14 @@ def test_other_files_are_named(tmp_path):
         assert words.replace('formats', 'format') in str(s.passed)
 
 def test_heic_is_never_silent(tmp_path):
-    photos(tmp_path, 'a.png'); (tmp_path/'b.HEIC').write_bytes(b'no photo')
+    photos(tmp_path, 'a.png')
+    (tmp_path/'b.HEIC').write_bytes(b'no photo')
     s = Sources(tmp_path)
     assert len(list(s)) + s.skipped == 2
 
 def test_windows_list(tmp_path):
-    photos(tmp_path, 'a/b.png'); (tmp_path/'l.txt').write_text(f'{tmp_path}\\a\\b.png')
+    photos(tmp_path, 'a/b.png')
+    (tmp_path/'l.txt').write_text(f'{tmp_path}\\a\\b.png')
     with pytest.raises(UserError, match='line 1: .* written as on Windows'): list(Sources(f'@{tmp_path}/l.txt'))
 
 # The command line
@@ -249,7 +251,8 @@ def test_label_and_defect(row, refused, tmp_path):
 
 @pytest.mark.parametrize('column,values', [('dataset', 'pill pill'), ('set', 'A B'), ('fold', '0 4'), ('phase', '1 2')])
 def test_no_split(column, values, tmp_path):
-    a, b = values.split(); lines = []
+    a, b = values.split()
+    lines = []
     f = table(tmp_path, f'path,label,{column}\n0.png,ok,{a}\n1.png,ng,{b}\n')
     assert not samples(f, say=lines.append).split.any() and f"column '{column}' is no split" in '\n'.join(lines)
     f = table(tmp_path, f'path,label,{column}\n0.png,ok,Train\n1.png,ng,test\n')
@@ -257,7 +260,8 @@ def test_no_split(column, values, tmp_path):
 
 @pytest.mark.parametrize('name', ['./0.png', '0.png#1', 'x/../0.png', 'link.png', '{}/0.png'])
 def test_one_photo_twice(name, tmp_path):
-    photos(tmp_path, '0.png', '1.png', 'x/2.png'); (tmp_path/'link.png').symlink_to(tmp_path/'0.png')
+    photos(tmp_path, '0.png', '1.png', 'x/2.png')
+    (tmp_path/'link.png').symlink_to(tmp_path/'0.png')
     name = name.format(tmp_path)
     (tmp_path/'t.csv').write_text(f'path,label\n0.png,ok\n{name},ng\n1.png,ng\n')
     with pytest.raises(UserError, match='twice'): samples(tmp_path/'t.csv')
@@ -265,8 +269,10 @@ def test_one_photo_twice(name, tmp_path):
     with pytest.raises(UserError, match='twice'): samples(t)
 
 def test_table_beside_folders(tmp_path):
-    photos(tmp_path, 'good/0.png', 'bad/1.png'); lines = []
-    (tmp_path/'labels.csv').write_text('path,label\ngood/0.png,ok\nbad/1.png,ng\n'); (tmp_path/'notes.csv').write_text('a,b\n1,2\n')
+    photos(tmp_path, 'good/0.png', 'bad/1.png')
+    lines = []
+    (tmp_path/'labels.csv').write_text('path,label\ngood/0.png,ok\nbad/1.png,ng\n')
+    (tmp_path/'notes.csv').write_text('a,b\n1,2\n')
     samples(tmp_path, say=lines.append)
     assert f'labels.csv looks like a table of labels and is not used: give {tmp_path/"labels.csv"}' in '\n'.join(lines) and 'notes.csv looks' not in '\n'.join(lines)
 
@@ -300,7 +306,8 @@ def test_classes_mean_what_they_meant_in_training(data, classes, how, labels, tm
     t = samples(folder, strict=False, data=data, say=said.append, **how)
     assert t.label.tolist()[::2] == labels.split()
     assert any('this model learned 1 as good and 0 as anomaly' in line for line in said) == bool(how), said
-    by_hand = pd.DataFrame(dict(path=sorted(map(str, folder.rglob('*.png'))))); by_hand['label'] = by_hand.path.map(lambda p: Path(p).parent.name)
+    by_hand = pd.DataFrame(dict(path=sorted(map(str, folder.rglob('*.png')))))
+    by_hand['label'] = by_hand.path.map(lambda p: Path(p).parent.name)
     if not {*by_hand.label} <= {'good', 'bad'}: assert samples(by_hand, strict=False, data=data, **how).label.tolist()[::2] == labels.split()
 
 def test_a_class_that_the_model_does_not_know_is_asked_about(tmp_path):
@@ -311,11 +318,14 @@ def test_the_program_remembers_what_good_meant(defect, tmp_path):
     for i in range(20):
         a = np.full((64, 64, 3), 120, np.uint8) + rng.integers(0, 20, (64, 64, 3), dtype=np.uint8)
         if i % 2 == 0: a[20:40, 20:40] = 250
-        (folder/str(i % 2)).mkdir(parents=True, exist_ok=True); Image.fromarray(a).save(folder/str(i % 2)/f'{i}.png')
+        (folder/str(i % 2)).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(a).save(folder/str(i % 2)/f'{i}.png')
     assert defect('train', folder, '--good', '1', '-o', tmp_path/'run', *FEW).returncode == 0
     data = json.loads((tmp_path/'run/bundle/model.json').read_text())['data']
     assert data['learned'] == dict(good=['1'], anomaly=['0']) and data['classes'] == dict(good=['1'])
     for words in (['test', tmp_path/'run', folder, '--include-seen'], ['compare', tmp_path/'run', tmp_path/'run', folder],
                   ['report', tmp_path/'run', folder, '-o', tmp_path/'r.html']):
-        r = defect(*words); assert r.returncode == 0 and 'good = 1 (' in r.stdout + r.stderr and 'this model learned' not in r.stdout + r.stderr, r
-        r = defect(*words, '--good', '0'); assert 'this model learned 1 as good and 0 as anomaly' in r.stdout + r.stderr, r
+        r = defect(*words)
+        assert r.returncode == 0 and 'good = 1 (' in r.stdout + r.stderr and 'this model learned' not in r.stdout + r.stderr, r
+        r = defect(*words, '--good', '0')
+        assert 'this model learned 1 as good and 0 as anomaly' in r.stdout + r.stderr, r

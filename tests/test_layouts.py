@@ -1,7 +1,6 @@
 "Every layout trains from the command line: MVTec AD, two folders, a CSV manifest, ELPV."
 import csv, json, shutil
 from functools import partial
-from pathlib import Path
 import pandas as pd
 import pytest
 from defect_nbdev.explain.outline import OUTLINED
@@ -13,14 +12,16 @@ def images(washer): return [(p, 'good' if p.parent.name == 'good' else 'anomaly'
 @pytest.fixture
 def two_folders(washer, tmp_path):
     for i, (p, l) in enumerate(images(washer)):
-        d = tmp_path/'parts'/('Positive' if l == 'anomaly' else 'Negative'); d.mkdir(parents=True, exist_ok=True)
+        d = tmp_path/'parts'/('Positive' if l == 'anomaly' else 'Negative')
+        d.mkdir(parents=True, exist_ok=True)
         shutil.copy(p, d/f'Prüfling {i}, Charge 7.PNG')
     return tmp_path/'parts'
 
 @pytest.fixture
 def manifest(washer, tmp_path):
     with open(tmp_path/'list.csv', 'w', newline='') as f:
-        w = csv.writer(f); w.writerow(['path', 'label', 'group'])
+        w = csv.writer(f)
+        w.writerow(['path', 'label', 'group'])
         for i, (p, l) in enumerate(images(washer)): w.writerow([p, 'NG' if l == 'anomaly' else 'OK', f'tray{i//2}'])
     return tmp_path/'list.csv'
 
@@ -29,7 +30,8 @@ def check(r, out, more=frozenset()):
     assert {p.name for p in out.iterdir()} == FILES | more
     for word in ('accuracy', 'balanced accuracy', 'AUROC', 'escape', 'overkill', '95 % interval', 'defect predict'): assert word in r.stdout
     m = json.loads((out/'metrics.json').read_text())
-    t = pd.read_csv(out/'predictions.csv'); c = json.loads((out/'coco.json').read_text())
+    t = pd.read_csv(out/'predictions.csv')
+    c = json.loads((out/'coco.json').read_text())
     assert m['n'] == len(t) == len(c['images']) and m['tp'] + m['fn'] == (t.label == 'anomaly').sum()
     assert len(c['annotations']) == t.n_boxes.sum()
     assert (t.n_boxes[t.verdict == 'PASS'] == 0).all()

@@ -1,12 +1,11 @@
 "What a person has worked for stays: one writer at a time, files that others can read, and a disk or a memory that ends in a sentence."
-import errno, fcntl, json, os, shutil, signal, stat, subprocess, sys, time
+import errno, fcntl, json, os, shutil, stat, subprocess, sys, time
 from pathlib import Path
 import numpy as np, pandas as pd, pytest, torch
-from PIL import Image
 from safetensors import SafetensorError
 from conftest import refused
 from defect_nbdev.core.errors import UserError
-from defect_nbdev.core.files import check_folder, fit_name, new_file, new_folder
+from defect_nbdev.core.files import fit_name, new_file, new_folder
 from defect_nbdev.core.limits import shortage
 from defect_nbdev.core.lock import locked
 from defect_nbdev.deploy.inspector import Inspector
@@ -47,7 +46,8 @@ def test_what_training_writes_can_be_read(run):
     assert (run/'bundle/model.safetensors').exists() and list((run/'bundle/examples').iterdir())
 
 def mode_mask():
-    mask = os.umask(0); os.umask(mask)
+    mask = os.umask(0)
+    os.umask(mask)
     return mask
 
 # ---- one writer at a time
@@ -80,12 +80,14 @@ def test_a_killed_writer_blocks_nobody(defect, washer, tmp_path):
     assert not hidden(tmp_path)
 
 def test_locks_of_links_and_of_the_place_itself(tmp_path):
-    (tmp_path/'real').mkdir(); (tmp_path/'link').symlink_to('real')
+    (tmp_path/'real').mkdir()
+    (tmp_path/'link').symlink_to('real')
     with locked(tmp_path/'real'), pytest.raises(UserError, match='Another run'):
         with locked(tmp_path/'link'): pass
     with new_folder(tmp_path/'link', 'x') as f: (f/'x').touch()
     assert (tmp_path/'link').is_symlink() and (tmp_path/'real/x').exists()
-    (tmp_path/'text').write_text('old'); (tmp_path/'t').symlink_to('text')
+    (tmp_path/'text').write_text('old')
+    (tmp_path/'t').symlink_to('text')
     with new_file(tmp_path/'t') as f: f.write_text('new')
     assert (tmp_path/'t').is_symlink() and (tmp_path/'text').read_text() == 'new'
 
@@ -109,7 +111,8 @@ def test_locks_of_windows(tmp_path, monkeypatch):
         return unlink(self, *args, **kw)
     monkeypatch.setitem(sys.modules, 'fcntl', None)
     with monkeypatch.context() as m:
-        m.setitem(sys.modules, 'msvcrt', Windows); m.setattr(Path, 'unlink', of_windows)
+        m.setitem(sys.modules, 'msvcrt', Windows)
+        m.setattr(Path, 'unlink', of_windows)
         with locked(tmp_path/'new/out'):
             assert hidden(tmp_path) == ['.out.lock']
             with pytest.raises(UserError, match='Another run is writing'):
@@ -128,8 +131,11 @@ def listing(folder): return sorted((str(p.relative_to(folder)), p.stat().st_mtim
 def test_a_refused_place_stays_as_it_was(defect, run, washer, tmp_path):
     photos = tmp_path/'photos'
     shutil.copytree(washer/'test', photos)
-    (tmp_path/'loop').symlink_to('loop'); (tmp_path/'gone').symlink_to('nowhere/at/all'); (tmp_path/'file').write_text('x')
-    inbox = tmp_path/'inbox'; inbox.mkdir()
+    (tmp_path/'loop').symlink_to('loop')
+    (tmp_path/'gone').symlink_to('nowhere/at/all')
+    (tmp_path/'file').write_text('x')
+    inbox = tmp_path/'inbox'
+    inbox.mkdir()
     before = listing(photos)
     verbs = (('train', washer, *TRAIN), ('train', washer, '--folds', 2, *TRAIN[:-1]), ('check', washer), ('test', run, washer), ('predict', run, washer/'test'), ('watch', run, inbox, '--once'))
     for v in verbs:
@@ -137,7 +143,8 @@ def test_a_refused_place_stays_as_it_was(defect, run, washer, tmp_path):
         assert listing(photos) == before and not hidden(tmp_path), v
         refused(defect(*v, '-o', tmp_path/'file'), 'file')
         refused(defect(*v, '-o', tmp_path/'loop'), 'loop')
-    refused(defect('report', run, washer, '-o', photos), 'it is no file'); refused(defect('report', run, washer, '-o', '/dev/null'), 'it is no file')
+    refused(defect('report', run, washer, '-o', photos), 'it is no file')
+    refused(defect('report', run, washer, '-o', '/dev/null'), 'it is no file')
     refused(defect('test', run, washer, '-o', run), 'folder of a run')
     assert listing(photos) == before and not hidden(tmp_path) and (tmp_path/'file').read_text() == 'x'
 
@@ -291,7 +298,8 @@ _connect, socket.socket.connect = socket.socket.connect, _no
 OURS = {'.cache/matplotlib'}       # Matplotlib's list of fonts, which every program with Matplotlib makes
 
 def test_the_home_holds_nothing_of_others(run, washer, tmp_path):
-    pytest.importorskip('onnxscript'); pytest.importorskip('openvino')
+    pytest.importorskip('onnxscript')
+    pytest.importorskip('openvino')
     home, mine = tmp_path/'home', tmp_path/'run'
     home.mkdir()
     shutil.copytree(run, mine)

@@ -32,11 +32,13 @@ def test_public_names_are_documented(py):
 @pytest.mark.parametrize('py', MODULES, ids=dotted)
 def test_parameters_are_documented(py):
     "Each parameter of a public name has its comment; where a method's own are handed on, **kwargs says to whom."
-    m = importlib.import_module(f'defect_nbdev.{dotted(py)}'); own = [o for o in (getattr(m, n) for n in getattr(m, '__all__', [])) if inspect.isroutine(o) or inspect.isclass(o)]
+    m = importlib.import_module(f'defect_nbdev.{dotted(py)}')
+    own = [o for o in (getattr(m, n) for n in getattr(m, '__all__', [])) if inspect.isroutine(o) or inspect.isclass(o)]
     for o in own:
         f = o.__init__ if inspect.isclass(o) else o
         if getattr(o, '__module__', '') != m.__name__ or not inspect.isfunction(inspect.unwrap(f)) or inspect.unwrap(f).__qualname__ not in (o.__name__, f'{o.__name__}.__init__') or f.__code__.co_filename.startswith('<'): continue       # a dataclass writes its own
-        kinds = inspect.signature(f).parameters; said = docments(f, full=True)
+        kinds = inspect.signature(f).parameters
+        said = docments(f, full=True)
         for n, p in kinds.items():
             if n != 'self' and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD): assert said[n]['docment'], f'{o.__name__}({n})'
 

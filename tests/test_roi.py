@@ -1,8 +1,7 @@
 "A region of interest: what lies outside is neither learned nor judged, by any engine, whatever is there."
 import json
 from importlib.util import find_spec
-from pathlib import Path
-import numpy as np, pandas as pd, pytest, torch
+import numpy as np, pytest
 from PIL import Image, ImageDraw
 from conftest import refused
 from defect_nbdev.core.errors import UserError
@@ -11,7 +10,7 @@ from defect_nbdev.data.regions import Region, drawn_region, read_region
 from defect_nbdev.data.samples import samples
 from defect_nbdev.data.synth import synth_folder
 from defect_nbdev.deploy.bundle import load_bundle
-from defect_nbdev.deploy.info import INFO, bundle_of, load_info
+from defect_nbdev.deploy.info import load_info
 from defect_nbdev.deploy.inspector import Inspector
 from defect_nbdev.runs.train import train_run
 

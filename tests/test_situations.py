@@ -1,5 +1,5 @@
 "Odd input: each row of `situations.py` says what it should, and gives the right value."
-import json, shlex
+import shlex
 from pathlib import Path
 import numpy as np, pandas as pd, pytest
 from situations import TABLE, grey, mask

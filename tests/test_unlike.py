@@ -1,6 +1,5 @@
 "A photo unlike everything learned never passes, however it is inspected; and a normal one is rarely called unlike."
 import json, shutil
-from pathlib import Path
 import numpy as np, pandas as pd, pytest
 from PIL import Image
 from conftest import refused
@@ -213,7 +212,8 @@ def test_hostile_settings(defect, run, frames, tmp_path, change):
 def test_training_says_that_there_are_too_few_photos_for_a_gate(defect, tmp_path):
     rng = np.random.default_rng(0)
     for i in range(12):
-        f = tmp_path/'few'/('good' if i < 6 else 'bad')/f'{i}.png'; f.parent.mkdir(parents=True, exist_ok=True)
+        f = tmp_path/'few'/('good' if i < 6 else 'bad')/f'{i}.png'
+        f.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(f)
     r = defect('train', tmp_path/'few', '-o', tmp_path/'run', '--method', 'vgg16-gap', '--epochs', 1, '--size', 32, '--no-export', '--valid', 0)
     assert r.returncode == 0 and 'gate: learned from too few good photos' in r.stdout, (r.stdout, r.stderr)

@@ -39,11 +39,14 @@ def test_contents(wheel):
     assert wheel.stat().st_size < 40e6
 
 def test_empty_environment_offline(wheel, washer, tmp_path):
-    env = {**os.environ, 'UV_PYTHON_DOWNLOADS': 'never'}; env.pop('VIRTUAL_ENV', None); env.pop('PYTHONPATH', None)
+    env = {**os.environ, 'UV_PYTHON_DOWNLOADS': 'never'}
+    env.pop('VIRTUAL_ENV', None)
+    env.pop('PYTHONPATH', None)
     subprocess.run([UV, 'venv', '-q', '-p', sys.executable, tmp_path/'env'], check=True, env=env)
     py = tmp_path/'env/bin/python'
     subprocess.run([UV, 'pip', 'install', '-q', '-p', py, wheel], check=True, env=env)
-    (tmp_path/'block').mkdir(); (tmp_path/'block/sitecustomize.py').write_text(NO_NETWORK)
+    (tmp_path/'block').mkdir()
+    (tmp_path/'block/sitecustomize.py').write_text(NO_NETWORK)
     (tmp_path/'home').mkdir()
     env |= dict(PYTHONPATH=str(tmp_path/'block'), HOME=str(tmp_path/'home'))
     part = next((washer/'test/spot').iterdir())

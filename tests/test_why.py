@@ -1,6 +1,5 @@
 "A part beside its most similar good one: in report, page and notebook, with older, damaged and private bundles."
 import hashlib, json, re, shutil, subprocess, sys
-from pathlib import Path
 import numpy as np, pytest
 from PIL import Image
 from conftest import ROOT, refused
@@ -52,21 +51,25 @@ def test_report_shows_each_that_does_not_pass_clearly(defect, run, washer, tmp_p
     assert all('w' not in q for q in parts if q['p'] < .1 and q['y'] == 0 and not q.get('u') and not q.get('o'))
     assert 'stand alone' not in said_in(page)
 
-def test_enlarged_in_the_report(defect, run, washer, tmp_path):
+def test_enlarged_in_the_report(browser, defect, run, washer, tmp_path):
     "The pair stands beside the part in the viewer, in a wide window and in a narrow one."
     pytest.importorskip('playwright.sync_api')
-    from test_report import opened
     page = report(defect, run, washer, tmp_path/'r.html')
-    for browser in opened():
-        for width in 1280, 360:
-            p = browser.new_page(viewport=dict(width=width, height=800)); said = []
-            p.on('pageerror', lambda e: said.append(str(e))); p.goto(page.as_uri())
-            p.locator('.tiles button:has(.why)').first.click(); p.wait_for_selector('dialog .pair img', state='visible')
-            assert 'most similar' in p.inner_text('dialog .pair') and p.evaluate('document.documentElement.scrollWidth') <= width and said == []
-            v = p.locator('dialog svg').first.bounding_box(); assert v['width'] > 200 and v['height'] > 100
-            plain = p.locator('.tiles button:not(:has(.why))')
-            p.keyboard.press('Escape')
-            if plain.count(): plain.first.click(); p.wait_for_selector('dialog .pair', state='hidden')
+    for width in 1280, 360:
+        p = browser.new_page(viewport=dict(width=width, height=800))
+        said = []
+        p.on('pageerror', lambda e: said.append(str(e)))
+        p.goto(page.as_uri())
+        p.locator('.tiles button:has(.why)').first.click()
+        p.wait_for_selector('dialog .pair img', state='visible')
+        assert 'most similar' in p.inner_text('dialog .pair') and p.evaluate('document.documentElement.scrollWidth') <= width and said == []
+        v = p.locator('dialog svg').first.bounding_box()
+        assert v['width'] > 200 and v['height'] > 100
+        plain = p.locator('.tiles button:not(:has(.why))')
+        p.keyboard.press('Escape')
+        if plain.count():
+            plain.first.click()
+            p.wait_for_selector('dialog .pair', state='hidden')
 
 def test_left_out(defect, washer, tmp_path):
     r = defect('train', washer, '-o', tmp_path/'run', '--method', 'vgg16-gap', '--epochs', 1, '--size', 96, '--no-export', '--no-references', '--examples', 0)
@@ -130,15 +133,18 @@ def drawn(size=(96, 96), seed=0): return Image.fromarray(np.random.default_rng(s
 @pytest.mark.parametrize('good', [(96, 96), (300, 30)])
 def test_any_shape(size, good):
     references = References([drawn(good, i) for i in range(3)], ['a', 'b', 'c'])
-    raw = np.zeros((6, 6), np.float32); raw[5, 0] = 1
+    raw = np.zeros((6, 6), np.float32)
+    raw[5, 0] = 1
     for boxes in (np.zeros((0, 4), int), np.array([[0, 0, *size]]), np.array([[size[0] - 1, 0, size[0], 1]])):
-        v = Verdict('', 'FAIL', .9, size=size[::-1], raw=raw, photo=drawn(size, 9)); v._boxes = boxes, np.ones(len(boxes), np.float32)
+        v = Verdict('', 'FAIL', .9, size=size[::-1], raw=raw, photo=drawn(size, 9))
+        v._boxes = boxes, np.ones(len(boxes), np.float32)
         w = why(v, references)
         assert w.name in 'abc' and w.jpeg().startswith(b'\xff\xd8') and max(abs(s) for s in w.match.shift) <= .041
 
 def test_a_part_finds_itself():
     references = References([drawn((96, 96), i) for i in range(20)], [str(i) for i in range(20)])
-    raw = np.zeros((6, 6), np.float32); raw[2, 2] = 1
+    raw = np.zeros((6, 6), np.float32)
+    raw[2, 2] = 1
     for i in (0, 7, 19):
         w = why(Verdict('', 'FAIL', .9, size=(96, 96), raw=raw, photo=drawn((96, 96), i)), references)
         assert w.name == str(i) and w.match.turn == 0 and w.match.shift == (0, 0)
@@ -151,7 +157,8 @@ def test_no_heat_no_pair():
     assert why(v, References([drawn()], ['a'])) is None
 
 def test_a_name_stays_a_name():
-    raw = np.zeros((6, 6), np.float32); raw[2, 2] = 1
+    raw = np.zeros((6, 6), np.float32)
+    raw[2, 2] = 1
     evil = '"><script>alert(1)</script>.png'
     w = why(Verdict(evil, 'FAIL', .9, size=(96, 96), raw=raw, photo=drawn()), References([drawn()], [evil]))
     assert '<script>' not in w.to_html()

@@ -212,7 +212,9 @@ function where(a) {
   const hint = ' If something beside the part changes, such as a label, a clock or a clamp, draw around the part.';
   const said = a.error || (some ? a.said : a.later ? everywhere : everywhere + hint) + (a.later ? ' This holds from the next training on.' : '');
   region = a.corners;
-  if (said !== $('roi-said').textContent) $('roi-said').textContent = said;      // else it is read aloud each second
+  const line = $('roi-said');
+  if ($('roi').open) line.style.minHeight = line.offsetHeight + 'px';      // a shorter text must not move the photo under a finger
+  if (said !== line.textContent) line.textContent = said;      // else it is read aloud each second
   $('roi-card').classList.toggle('done', some);
   $('roi-whole').disabled = !some && !a.error;
   if (roiFirst && some) $('roi').open = true;

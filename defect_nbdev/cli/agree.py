@@ -6,15 +6,12 @@
 __all__ = ['agree']
 
 # %% ../../nbs/cli/06_agree.ipynb #8d38999e
-import signal, time
 from pathlib import Path
 from ..core.errors import UserError
 from .words import NAMES, REGEX, Arg, count, minutes, port, share
-from .inspect import BACKENDS
+from .inspect import BACKENDS, _ends_with, _stay
 
 # %% ../../nbs/cli/06_agree.ipynb #58fe3b63
-def _stop(*_): raise KeyboardInterrupt('the page is closed; every judgement is kept.')
-
 def _plan(source, out, appraisers, **how):
     from defect_nbdev.runs.agree_plan import agree_plan, plan_text
     out = out or f'studies/{Path(source).resolve().stem}'
@@ -27,14 +24,8 @@ def _judge(study, appraiser, port, browser):
     from defect_nbdev.data.appraisals import read_plan
     if not appraiser: raise UserError(f"Say who judges: --appraiser NAME, one of {', '.join(read_plan(study).appraisers)}.")
     view = Judging(study, appraiser)
-    for name in 'SIGINT', 'SIGTERM', 'SIGHUP':
-        if name in signal.Signals.__members__: signal.signal(signal.Signals[name], _stop)
-    with judged_page(view, port) as url:
-        print(f'open {url}   {appraiser} judges   Ctrl-C ends it', flush=True)
-        if browser:
-            import webbrowser
-            webbrowser.open(url)
-        while True: time.sleep(1)      # a wait without end can miss a signal that comes just before it
+    _ends_with('the page is closed; every judgement is kept.')
+    with judged_page(view, port) as url: _stay(url, f'{appraiser} judges   ', browser)
 
 def _report(study, out, **how):
     from defect_nbdev.runs.agree import agree_report, report_text

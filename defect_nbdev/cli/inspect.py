@@ -179,6 +179,14 @@ def _ends_with(said):
     for name in 'SIGINT', 'SIGTERM', 'SIGHUP':
         if name in signal.Signals.__members__: signal.signal(signal.Signals[name], end)
 
+def _stay(url, about='', browser=False):
+    "Say where the page is, and keep it until the end."
+    print(f'open {url}   {about}Ctrl-C ends it', flush=True)
+    if browser:
+        import webbrowser
+        webbrowser.open(url)
+    while True: time.sleep(1)      # a wait without end can miss a signal that comes just before it
+
 @contextmanager
 def _labelling(folder, model, store, backend):
     "The labelling view beside the page: what `served` takes."
@@ -214,9 +222,7 @@ def app(
     say = lambda s: print(s, file=sys.stderr, flush=True)
     limits = dict(files=max_photos, mb=max_mb, gb=max_gb)
     with _labelling(label, model, store, backend) as more, \
-         served(model, host, port, auth, browser, store=store, backend=backend, say=say, **limits, **more) as url:
-        print(f'open {url}   Ctrl-C ends it', flush=True)
-        while True: time.sleep(1)      # a wait without end can miss a signal that comes just before it
+         served(model, host, port, auth, browser, store=store, backend=backend, say=say, **limits, **more) as url: _stay(url)
 
 # %% ../../nbs/cli/04_inspect.ipynb #c01fd29f
 def start(
@@ -230,6 +236,4 @@ def start(
     defect start line_4             another project in another folder"""
     from defect_nbdev.app.start import started
     _ends_with('the page is closed; photos and model are kept, and a training that runs goes on.')
-    with started(folder, port, browser=not no_browser and sys.stdout.isatty()) as url:
-        print(f'open {url}   Ctrl-C ends it', flush=True)
-        while True: time.sleep(1)      # a wait without end can miss a signal that comes just before it
+    with started(folder, port, browser=not no_browser and sys.stdout.isatty()) as url: _stay(url)

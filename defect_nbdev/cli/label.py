@@ -6,11 +6,11 @@
 __all__ = ['next', 'label']
 
 # %% ../../nbs/cli/06_label.ipynb #cc9548d7
-import signal, sys, time
+import sys
 from pathlib import Path
 from ..core.errors import UserError
 from .words import Arg, count, port
-from .inspect import BACKENDS, _say_passed
+from .inspect import BACKENDS, _ends_with, _say_passed, _stay
 
 # %% ../../nbs/cli/06_label.ipynb #e0ead19b
 def next(
@@ -66,13 +66,5 @@ def label(
     if not Path(folder).exists(): raise UserError(f'{folder} does not exist: check the path.')
     view = Labelling(folder, run, store, retrain_run, backend)
     _say_passed(view.passed)
-    for name in 'SIGINT', 'SIGTERM', 'SIGHUP':
-        if name in signal.Signals.__members__: signal.signal(signal.Signals[name], _stop)
-    with labelled_page(view, port) as url:
-        print(f'open {url}   labels go to {view.store}   Ctrl-C ends it', flush=True)
-        if browser:
-            import webbrowser
-            webbrowser.open(url)
-        while True: time.sleep(1)      # a wait without end can miss a signal that comes just before it
-
-def _stop(*_): raise KeyboardInterrupt('the page is closed; every label is kept.')
+    _ends_with('the page is closed; every label is kept.')
+    with labelled_page(view, port) as url: _stay(url, f'labels go to {view.store}   ', browser)

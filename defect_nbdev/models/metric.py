@@ -103,6 +103,12 @@ def embedding(self:MetricNet, z):
     "Unit vectors `[B, dim]` from the prefix's output."
     return F.normalize(self._embed(z))
 
+# %% ../../nbs/models/09_metric.ipynb #d324ec7e
+@patch(as_prop=True)
+def pooling(self:MetricNet):
+    "The averaging over the grid, if nothing before it learns; else None."
+    return self.embed[0] if self.config['frozen'] == 'all' else None
+
 # %% ../../nbs/models/09_metric.ipynb #79682c73
 def metric_net(
     backbone='vgg16',   # One of BACKBONES, or timm:NAME

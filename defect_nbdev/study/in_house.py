@@ -8,7 +8,6 @@ __all__ = ['MEAN', 'STD', 'EPOCHS', 'IN_HOUSE', 'Judge', 'judge_patch', 'judge_g
 
 # %% ../../nbs/study/10_in_house.ipynb #57f89292
 import json
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from ..models.lite0 import lite0_layers
 from ..models.weights import load_shipped
 from ..train.learner import fit_learner
 from .localise import heats, patch_heatmaps
+from .machine import peak_mb
 
 # %% ../../nbs/study/10_in_house.ipynb #af7e0027
 @dataclass
@@ -159,13 +159,6 @@ def _disk_mb(net):
         save_file({k: v.contiguous().clone() for k, v in net.state_dict().items() if v.numel()}, file)
         return file.stat().st_size/1e6
 
-def _peak_mb():
-    "Largest memory of this process; NaN on Windows, which doesn't tell."
-    try: import resource
-    except ImportError: return float('nan')
-    unit = 1 if sys.platform == 'darwin' else 1024          # macOS counts bytes
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*unit/1e6
-
 # %% ../../nbs/study/10_in_house.ipynb #93eade35
 def answer(
     job,   # dict: model (of IN_HOUSE), size, seed, photos (rows with path, label, defect, split, group, pixels)
@@ -180,7 +173,7 @@ def answer(
     start = time.perf_counter()
     scores, maps = zip(*[judge.look(p) for p in test])
     rate = len(test)/(time.perf_counter() - start)
-    costs = dict(train_seconds=seconds, photos_per_second=rate, peak_mb=_peak_mb(), disk_mb=_disk_mb(judge.net))
+    costs = dict(train_seconds=seconds, photos_per_second=rate, peak_mb=peak_mb(), disk_mb=_disk_mb(judge.net))
     versions = dict(torch=version('torch'), fastai=version('fastai'))
     about = dict(costs=costs, about=versions, fail_at=judge.fail_at, box_rule=judge.box_rule)
     return dict(scores=np.array(scores, np.float32), maps=np.stack(maps).astype(np.float32), about=np.array(json.dumps(about)))

@@ -40,13 +40,13 @@ class _Tail(nn.Module):
             if n != 'prefix': self.add_module(n, m)
     def forward(self, z): return self.from_prefix(z.float())
 
-def _feature_dl(dl, store, shuffle, dls, ks=(0,)):
+def _feature_dl(dl, store, shuffle, dls, smaller=None, ks=(0,)):
     "Frozen features in place of the photos of a DataLoader."
     if not len(dl.dataset): return DataLoader([], bs=dl.bs, num_workers=0, device=dl.device)
     rows = dl.items
     if len(ks) == 1: store.fill(rows.path.tolist())
     classes = [dls.classes.index(c) for c in rows[dls.by]]
-    items = CachedParts(store, rows.path, classes, ks, dls.seed)
+    items = CachedParts(store, rows.path, classes, ks, dls.seed, smaller)
     return DataLoader(items, bs=dl.bs, shuffle=shuffle, drop_last=False, num_workers=0, device=dl.device)
 
 # %% ../../nbs/train/05_learner.ipynb #f3249a46
@@ -58,8 +58,10 @@ def cached(
 ):
     "Inside the block `learn` trains on frozen features; its photos and whole model return at the end, also after an error."
     dls, model = learn.dls, learn.model
-    train = _feature_dl(dls.train, store, True, dls, ks)
-    valid = _feature_dl(dls.valid, store, False, dls)
+    pooling = getattr(model, 'pooling', None)
+    smaller = (lambda z: pooling(z.float())) if pooling else None
+    train = _feature_dl(dls.train, store, True, dls, smaller, ks)
+    valid = _feature_dl(dls.valid, store, False, dls, smaller)
     features = DataLoaders(train, valid, device=dls.device)
     features.rng = train.rng
     train.rng.seed(dls.seed)
@@ -145,7 +147,7 @@ def learner_of(
     if stop == 'valid' and not len(dls.valid.dataset):
         raise UserError("stop='valid' needs a validation part: give a share for it.")
     learn = DefectLearner(
-        dls, net, loss, opt_func=partial(OptimWrapper, opt=torch.optim.Adam), lr=lr, splitter=_trainable,
+        dls, net, loss, opt_func=partial(OptimWrapper, opt=torch.optim.Adam, fused=True), lr=lr, splitter=_trainable,
         metrics=accuracy, train_bn=False, cbs=[*_stopper(stop), *(cbs or [])])
     learn.store = _store_of(net, dls, cache, cache_gb, cache_dir)
     learn.net, learn.explainer = net, net.explainer      # learn.model is only the net's end while it trains on frozen features
@@ -179,10 +181,10 @@ def defect_learner(
 def probabilities(self:DefectLearner,
     paths, # Photos
 )->np.ndarray: # float [n] in 0..1
-    "Probability of anomaly of each photo, from cached features where the learner keeps them."
+    "Probability of anomaly of each photo, from cached features where the learner keeps them; else nothing is kept."
     net, paths = self.model.eval(), list(paths)
     pixels = Pixels.of(self.table)
-    store = (self.store or FrozenFeatures(net, self.size, pixels=pixels)).use(net, self.size, pixels)
+    store = (self.store or FrozenFeatures(net, self.size, gb=0, progress=False, pixels=pixels)).use(net, self.size, pixels)
     out = []
     with torch.inference_mode():
         for i in range(0, len(paths), 32):

@@ -11,7 +11,7 @@ N      ?= 1200
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help install demo test docs release-check audit clean-export notebooks pytest wheel lock readme readme-figures clean
+.PHONY: help install demo test reference docs release-check audit clean-export notebooks pytest wheel lock readme readme-figures clean
 
 help:
 	@sed -n '1,6s/^# //p' Makefile
@@ -73,6 +73,13 @@ audit: install
 lock: install
 	$(BIN)/uv pip compile -q --universal --python-version 3.10 --extra dev --extra demo --extra gradcam --extra timm --extra track --extra metric --extra shap --extra export --extra scale --extra app --extra excel --extra heif --upgrade setup.py -o requirements-dev.txt
 	$(BIN)/python .ci/make_inspect.py
+
+# VGG16-GAP as the reference trained it, on those of its parts that the folder MVTEC holds; then the page that shows it.
+reference: install
+	@test -d "$(MVTEC)" || { echo 'Name the folder that holds the parts of MVTec AD: make reference MVTEC=folder'; exit 1; }
+	$(BIN)/python -W ignore benchmarks/reference.py --mvtec "$(MVTEC)" $(ARGS)
+	MVTEC="$(abspath $(MVTEC))" $(BIN)/python -W ignore -m nbconvert --to notebook --execute --inplace nbs/case_studies/reference.ipynb
+	$(BIN)/nbdev_clean
 
 # After a new demo: make readme-figures, run nbs/index.ipynb, make readme
 readme-figures: demo

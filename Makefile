@@ -2,19 +2,23 @@
 # make test    everything that must hold before a change lands
 # make docs    the documentation in _docs
 # make audit   known vulnerabilities of the pinned packages (asks the package index)
+# make rivals  other methods on the same photos, in an environment of their own (MVTEC=folder; STAGES=speed for costs alone)
+# make cracks  train on photos of cracks and compare SHAP with other maps (DATA=folder that holds Positive/ and Negative/)
 # All install what they need into .venv first.
 
 PYTHON ?= python3
 BIN    := .venv/bin
 OUT    ?= demo
 N      ?= 1200
+MVTEC  ?= mvtec_ad
+STAGES ?= check measure
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help install demo test reference docs release-check audit clean-export notebooks pytest wheel lock readme readme-figures clean
+.PHONY: help install demo test reference docs release-check audit clean-export notebooks pytest wheel lock readme readme-figures clean rivals lock-rivals cracks has-data
 
 help:
-	@sed -n '1,6s/^# //p' Makefile
+	@sed -n '1,8s/^# //p' Makefile
 
 install: .venv/.installed
 
@@ -69,6 +73,13 @@ release-check: install
 audit: install
 	$(BIN)/pip-audit -r requirements-dev.txt --no-deps --disable-pip
 
+# What is stored is not done again; ARGS='--backbone resnet50 --name resnet' chooses, and benchmarks/cracks.py --help tells the rest.
+cracks: has-data install
+	$(BIN)/python -W ignore benchmarks/cracks.py '$(DATA)' $(ARGS)
+
+has-data:
+	@test -n '$(DATA)' || { echo 'make cracks needs photos: say make cracks DATA=folder, where the folder holds Positive/ and Negative/.'; exit 1; }
+
 # Runtime requirements stay wide; this pins the environment of development.
 lock: install
 	$(BIN)/uv pip compile -q --universal --python-version 3.10 --extra dev --extra demo --extra gradcam --extra timm --extra track --extra metric --extra shap --extra export --extra scale --extra app --extra excel --extra heif --upgrade setup.py -o requirements-dev.txt
@@ -80,6 +91,18 @@ reference: install
 	$(BIN)/python -W ignore benchmarks/reference.py --mvtec "$(MVTEC)" $(ARGS)
 	MVTEC="$(abspath $(MVTEC))" $(BIN)/python -W ignore -m nbconvert --to notebook --execute --inplace nbs/case_studies/reference.ipynb
 	$(BIN)/nbdev_clean
+# Foreign pins stay in .venv-rivals. What is stored is not measured again; ARGS='--parts grid --rivals PaDiM' chooses.
+rivals: install .venv-rivals/.installed
+	$(BIN)/python -W ignore benchmarks/rivals/run.py --mvtec $(MVTEC) --stages $(STAGES) $(ARGS)
+
+.venv-rivals/.installed: requirements-rivals.txt
+	test -x .venv-rivals/bin/python || $(PYTHON) -m venv .venv-rivals
+	$(BIN)/uv pip install --python .venv-rivals/bin/python --no-deps -r requirements-rivals.txt
+	touch $@
+
+# What both environments need has the same version in both, so that seconds can be compared.
+lock-rivals: install
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 -c requirements-dev.txt requirements-rivals.in -o requirements-rivals.txt
 
 # After a new demo: make readme-figures, run nbs/index.ipynb, make readme
 readme-figures: demo

@@ -63,7 +63,7 @@ def localisation(
     pixels = pixel_metrics(full, masks)
     verdict = image_metrics(t.label == 'anomaly', p)
     return dict(
-        pixel_auroc=pixels['pixel_auroc'], pxap=pixels['pxap'], aupro=pixels['aupro'],
+        **{k: pixels[k] for k in ('pixel_auroc', 'pxap', 'pixel_f1_max', 'aupro')},
         max_box_acc=max_box_acc_v2(*zip(*bad)),
         pointing=float(np.mean([pointing(h, m) for h, m in bad])),
         relevance=float(np.nanmean(relevance)) if np.isfinite(relevance).any() else float('nan'),

@@ -71,7 +71,7 @@ def _area(x, y, limit=1.):
 @patch
 def results(self:PixelCurves,
     limit=.3, # False positive rate up to which AUPRO is taken, above 0 and up to 1
-)->dict:      # pixel_auroc, pxap, aupro in 0..1; errors: bounds for pixel_auroc and aupro; the number of regions
+)->dict:      # pixel_auroc, pxap, pixel_f1_max (of the best threshold), aupro in 0..1; errors: bounds for pixel_auroc and aupro; the number of regions
     "The areas under the three curves."
     if not self.regions or not self.out.sum(): raise ValueError('Curves need pixels inside and outside of masks.')
     fp, tp, share = _down(self.out), _down(self.inside), _down(self.share)
@@ -80,15 +80,16 @@ def results(self:PixelCurves,
     auroc, auroc_error = _area(fpr, tpr)
     aupro, aupro_error = _area(fpr, pro, limit)
     pxap = (np.diff(tpr)*precision[1:]).sum()
+    f1_max = (2*tp/np.maximum(tp + fp + tp[-1], 1)).max()
     errors = dict(pixel_auroc=float(auroc_error), aupro=float(aupro_error))
-    return dict(pixel_auroc=float(auroc), pxap=float(pxap), aupro=float(aupro), errors=errors, regions=self.regions)
+    return dict(pixel_auroc=float(auroc), pxap=float(pxap), pixel_f1_max=float(f1_max), aupro=float(aupro), errors=errors, regions=self.regions)
 
 # %% ../../nbs/metrics/02_pixels.ipynb #1ef61db6
 def pixel_metrics(
     heats,    # Iterable of float [H, W]
     masks,    # Iterable of bool [H, W], None for a good part
     limit=.3, # False positive rate up to which AUPRO is taken, above 0 and up to 1
-)->dict:      # pixel_auroc, pxap, aupro in 0..1; errors: bounds for pixel_auroc and aupro; the number of regions
+)->dict:      # pixel_auroc, pxap, pixel_f1_max, aupro in 0..1; errors: bounds for pixel_auroc and aupro; the number of regions
     "`PixelCurves.results` over photos."
     c = PixelCurves()
     for h, m in zip(heats, masks, strict=True): c.add(h, m)

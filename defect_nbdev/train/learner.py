@@ -181,10 +181,10 @@ def defect_learner(
 def probabilities(self:DefectLearner,
     paths, # Photos
 )->np.ndarray: # float [n] in 0..1
-    "Probability of anomaly of each photo, from cached features where the learner keeps them."
+    "Probability of anomaly of each photo, from cached features where the learner keeps them; else nothing is kept."
     net, paths = self.model.eval(), list(paths)
     pixels = Pixels.of(self.table)
-    store = (self.store or FrozenFeatures(net, self.size, pixels=pixels)).use(net, self.size, pixels)
+    store = (self.store or FrozenFeatures(net, self.size, gb=0, progress=False, pixels=pixels)).use(net, self.size, pixels)
     out = []
     with torch.inference_mode():
         for i in range(0, len(paths), 32):

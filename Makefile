@@ -3,6 +3,7 @@
 # make docs    the documentation in _docs
 # make audit   known vulnerabilities of the pinned packages (asks the package index)
 # make rivals  other methods on the same photos, in an environment of their own (MVTEC=folder; STAGES=speed for costs alone)
+# make reference  VGG16-GAP on the reference's parts of MVTec AD, many times over (MVTEC=folder)
 # make cracks  train on photos of cracks and compare SHAP with other maps (DATA=folder that holds Positive/ and Negative/)
 # All install what they need into .venv first.
 
@@ -18,7 +19,7 @@ export VIRTUAL_ENV := $(CURDIR)/.venv
 .PHONY: help install demo test reference docs release-check audit clean-export notebooks pytest wheel lock readme readme-figures clean rivals lock-rivals cracks has-data
 
 help:
-	@sed -n '1,8s/^# //p' Makefile
+	@sed -n '1,9s/^# //p' Makefile
 
 install: .venv/.installed
 

@@ -3,6 +3,7 @@
 # make docs    the documentation in _docs
 # make audit   known vulnerabilities of the pinned packages (asks the package index)
 # make rivals  other methods on the same photos, in an environment of their own (MVTEC=folder; STAGES=speed for costs alone)
+# make reference  VGG16-GAP on the reference's parts of MVTec AD, many times over (MVTEC=folder)
 # make cracks  train on photos of cracks and compare SHAP with other maps (DATA=folder that holds Positive/ and Negative/)
 # All install what they need into .venv first.
 
@@ -15,10 +16,10 @@ STAGES ?= check measure
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help install demo test docs release-check audit rivals lock-rivals clean-export notebooks pytest wheel lock readme readme-figures clean cracks has-data
+.PHONY: help install demo test reference docs release-check audit clean-export notebooks pytest wheel lock readme readme-figures clean rivals lock-rivals cracks has-data
 
 help:
-	@sed -n '1,8s/^# //p' Makefile
+	@sed -n '1,9s/^# //p' Makefile
 
 install: .venv/.installed
 
@@ -85,6 +86,12 @@ lock: install
 	$(BIN)/uv pip compile -q --universal --python-version 3.10 --extra dev --extra demo --extra gradcam --extra timm --extra track --extra metric --extra shap --extra export --extra scale --extra app --extra excel --extra heif --upgrade setup.py -o requirements-dev.txt
 	$(BIN)/python .ci/make_inspect.py
 
+# VGG16-GAP as the reference trained it, on those of its parts that the folder MVTEC holds; then the page that shows it.
+reference: install
+	@test -d "$(MVTEC)" || { echo 'Name the folder that holds the parts of MVTec AD: make reference MVTEC=folder'; exit 1; }
+	$(BIN)/python -W ignore benchmarks/reference.py --mvtec "$(MVTEC)" $(ARGS)
+	MVTEC="$(abspath $(MVTEC))" $(BIN)/python -W ignore -m nbconvert --to notebook --execute --inplace nbs/case_studies/reference.ipynb
+	$(BIN)/nbdev_clean
 # Foreign pins stay in .venv-rivals. What is stored is not measured again; ARGS='--parts grid --rivals PaDiM' chooses.
 rivals: install .venv-rivals/.installed
 	$(BIN)/python -W ignore benchmarks/rivals/run.py --mvtec $(MVTEC) --stages $(STAGES) $(ARGS)

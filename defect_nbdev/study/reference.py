@@ -8,6 +8,7 @@ __all__ = ['PUBLISHED', 'WARM', 'EPOCHS', 'STOP', 'SIZE', 'SEEN', 'POOLINGS', 'P
            'spread']
 
 # %% ../../nbs/study/13_reference.ipynb #a300ada7
+import gc
 from pathlib import Path
 from typing import NamedTuple
 import numpy as np
@@ -137,6 +138,7 @@ def train_part(
         store = learn.store
         found['path'] = [Path(p).relative_to(folder).as_posix() for p in found.path]
         _add(out, found.assign(**key))
+        gc.collect()      # a learner and its callbacks hold each other, with the weights of every epoch
         say(f'{Path(folder).name}, {pooling} pooling{", slow start" if warm else ""}, seed {seed}, fold {fold}: {learn.stopped}')
 
 # %% ../../nbs/study/13_reference.ipynb #57814fe4

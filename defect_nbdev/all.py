@@ -38,7 +38,8 @@ from .deploy.inspector import Inspector
 from .deploy.why import show_why
 from .batch.job import inspect_run
 from .report.figures import confusion_figure, contact_sheet, escape_overkill_figure, reliability_figure
-from .report.embedding import embedding_figure, embedding_html, neighbours, silhouettes, tsne
+from .metrics.sphere import neighbours, silhouettes
+from .report.embedding import embedding_figure, embedding_html, tsne
 from .runs.test import report_run, test_run
 from .runs.train import train_run
 from .runs.demo import demo_sample

@@ -17,8 +17,8 @@ from ..explain.show import png
 from ..metrics.faithfulness import BASELINES, deletion_insertion, random_heat
 from ..metrics.localisation import localisation
 from ..train.metric import embeddings
-from .embedding import embedding_figure, embedding_html, neighbour_figure, neighbours
-from .embedding import silhouette_figure, silhouettes, tsne, type_colors
+from ..metrics.sphere import neighbours, silhouettes
+from .embedding import embedding_figure, embedding_html, neighbour_figure, silhouette_figure, tsne, type_colors
 from .page import curve_sections, decision_section, model_section, training_section
 from .interactive import html_report
 

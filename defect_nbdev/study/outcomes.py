@@ -13,9 +13,9 @@ from scipy.ndimage import distance_transform_edt
 from ..data.masks import read_mask
 from ..explain.heatmap import heatmap
 from ..explain.scale import upsample
+from ..metrics.sphere import neighbours, silhouettes
 from ..metrics.verdicts import image_metrics
 from ..train.metric import embeddings
-from ..report.embedding import neighbours, silhouettes
 
 # %% ../../nbs/study/10_outcomes.ipynb #7d4a00da
 def contrast(

@@ -10,6 +10,7 @@ __all__ = ['mask_folder', 'photo_stem', 'known_names', 'masks_among', 'few_value
 import re
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
+import numpy as np
 from PIL import Image
 from .decode import FORMATS
 
@@ -68,7 +69,7 @@ def few_values(
     "Does the image look like a mask: few values, or almost all pixels black or white?"
     try:
         with Image.open(path, formats=FORMATS) as im:
-            if im.mode.startswith(('I', 'F')): return len(set(im.getdata())) <= most
+            if im.mode.startswith(('I', 'F')): return len(np.unique(np.asarray(im))) <= most
             if im.getcolors(most): return True
             n = im.convert('L').histogram()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError): return False

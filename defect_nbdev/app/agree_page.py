@@ -13,7 +13,7 @@ from ..core.files import to_json
 from .agree import Judging
 from .agree_html import AGREE_CSS, AGREE_JS, agree_html
 from .label_page import MOST_BYTES
-from .serve import LOCAL, Answer, Route, free_port, listening, site, static
+from .serve import LOCAL, Answer, Route, listener, listening, site, static
 
 # %% ../../nbs/app/07_agree_page.ipynb #efa9e6b6
 def _said(asked, name, kind=str):
@@ -55,4 +55,4 @@ def judged_page(
     "Serve the blind page to this machine."
     token = token_urlsafe(24)
     app = site(agree_routes(view, token), hosts=LOCAL, token=token)
-    with listening(app, LOCAL[0], free_port(LOCAL[0], port)) as url: yield url
+    with listening(app, LOCAL[0], listener(LOCAL[0], port)) as url: yield url

@@ -12,7 +12,7 @@ from ..core.errors import UserError
 from ..core.files import to_json
 from .label import Labelling
 from .label_html import LABEL_CSS, LABEL_JS, label_html
-from .serve import LOCAL, Answer, Route, free_port, listening, site, static
+from .serve import LOCAL, Answer, Route, listener, listening, site, static
 
 # %% ../../nbs/app/06_label_page.ipynb #a55cb46c
 MOST_BYTES = 20_000      # Of what a click sends
@@ -56,7 +56,7 @@ def labelled_page(
     "Serve the labelling view to this machine."
     token = token_urlsafe(24)
     app = site(label_routes(view, token), hosts=LOCAL, token=token)
-    with listening(app, LOCAL[0], free_port(LOCAL[0], port)) as url:
+    with listening(app, LOCAL[0], listener(LOCAL[0], port)) as url:
         view.begin()
         try: yield url
         finally:

@@ -23,7 +23,7 @@ from ..data.regions import drawn_region, read_region
 from ..deploy.info import BUNDLE, INFO, load_info, region_of
 from .page import Page
 from .components import shell
-from .serve import FAULTS, LOCAL, Answer, Desk, Route, free_port, listening, site, static, _nothing
+from .serve import FAULTS, LOCAL, Answer, Desk, Route, listener, listening, site, static, _nothing
 from .training import CHECKED, RUN, WORK, Job
 from .first_page import FIRST_CSS, FIRST_JS, first_body
 from .project import KINDS, Project
@@ -252,7 +252,7 @@ def started(
     try:
         start = Start(folder, token, private, settings)
         app = site(start.routes(), private/'uploads', hosts=LOCAL, token=token)
-        with listening(app, host, free_port(host, port)) as url:
+        with listening(app, host, listener(host, port)) as url:
             if browser: webbrowser.open(url)
             try: yield url
             finally: start.desk.stop()

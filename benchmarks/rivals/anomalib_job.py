@@ -115,12 +115,12 @@ MODELS = dict(patchcore=patchcore, padim=padim, dfm=dfm, stfpm=stfpm)
 
 # The job -------------------------------------------------------------------------------------------------------------
 
-def reader(size):
-    "Function from a path to a photo [3, size, size], resized as anomalib does it."
+def reader(size, device):
+    "Function from a path to a photo [3, size, size] on the device, resized as anomalib does it."
     see = Compose([Resize((size, size), antialias=True), Normalize([MEAN]*3, [STD]*3)])
     def read(path):
         pixels = np.array(Image.open(path).convert('RGB'), np.float32)
-        return see(torch.from_numpy(pixels.transpose(2, 0, 1)/255))
+        return see(torch.from_numpy(pixels.transpose(2, 0, 1)/255)).to(device)
     return read
 
 def disk_mb(model, folder):
@@ -144,18 +144,19 @@ def inspect(model, read, paths):
     for p in paths:
         out = model(read(p)[None])
         scores.append(float(out.pred_score.flatten()[0]))
-        maps.append(out.anomaly_map.reshape(out.anomaly_map.shape[-2:]).numpy())
+        maps.append(out.anomaly_map.reshape(out.anomaly_map.shape[-2:]).cpu().numpy())
     return np.array(scores, np.float32), np.stack(maps).astype(np.float32), len(paths)/(time.perf_counter() - start)
 
 def run(job):
     "Train on the good photos of the job, inspect its test photos; dict of arrays."
     torch.manual_seed(job['seed'])
-    read = reader(job['size'])
+    read = reader(job['size'], job['device'])
     good = [r['path'] for r in job['photos'] if r['split'] != 'test' and r['label'] == 'good']
     test = [r['path'] for r in job['photos'] if r['split'] == 'test']
     def photos(n):
         for i in range(0, len(good), n): yield torch.stack([read(p) for p in good[i:i+n]])
     model, train = MODELS[job['model']]()
+    model.to(job['device'])
     start = time.perf_counter()
     train(photos)
     seconds = time.perf_counter() - start

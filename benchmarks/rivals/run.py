@@ -33,12 +33,13 @@ def main():
     p.add_argument('--rivals', nargs='+', default=list(RIVALS), choices=list(RIVALS))
     p.add_argument('--seeds', nargs='+', type=int, default=[0])
     p.add_argument('--folds', nargs='+', type=int, help='numbers of folds, from 0 on; all without it')
+    p.add_argument('--device', default='cpu', help="where anomalib's models run, such as cuda; costs are measured on the processor")
     p.add_argument('--stages', nargs='+', default=['check', 'measure'], choices=STAGES)
     o = p.parse_args()
     failed = []
     try:
         if 'check' in o.stages: check()
-        if 'measure' in o.stages: failed = measure(o.mvtec, o.parts, o.protocols, o.rivals, o.seeds, o.folds, ROWS, say)
+        if 'measure' in o.stages: failed = measure(o.mvtec, o.parts, o.protocols, o.rivals, o.seeds, o.folds, ROWS, say, device=o.device)
         if 'speed' in o.stages: speed(tables(samples(Path(o.mvtec)/o.parts[0]), 'folds')[0], o.parts[0], o.rivals, COSTS, say)
     except UserError as e: failed.append(str(e))
     sys.exit('\n'.join(['not measured:', *failed]) if failed else 0)

@@ -82,11 +82,13 @@ def job_of(
     f,     # Samples table with split filled
     out,   # Where the answer will lie, an .npz file
     seed=0,# Of all that is random
+    device='cpu', # Where anomalib's models run, such as 'cuda'; the others stay on the processor
 )->dict:   # Plain numbers and strings
     "What the process of a rival has to know."
     photos = f.drop(columns=TRUTH, errors='ignore').assign(path=[os.path.abspath(p) for p in f.path])
     weights = str(find_weights(LITE0))
-    return dict(model=rival.model, size=rival.size, seed=seed, weights=weights, out=str(out), photos=photos.to_dict('records'))
+    what = dict(model=rival.model, size=rival.size, seed=seed, device=device)
+    return what | dict(weights=weights, out=str(out), photos=photos.to_dict('records'))
 
 # %% ../../nbs/study/11_rival_jobs.ipynb #2ec1d8e9
 HOME = Path(defect_nbdev.__file__).parent.parent      # The checkout

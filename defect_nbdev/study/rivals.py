@@ -124,12 +124,13 @@ def measure_one(
     f,         # Samples table with split filled
     seed=0,    # Of all that is random
     home=HOME, # Checkout with `.venv-rivals` and `benchmarks/rivals`
+    device='cpu', # Where anomalib's models run
 ):             # dict of measures, dict of costs and versions
     "Let a rival learn from a table, and score what it says of the test part."
     test = f[f.split == 'test'].reset_index(drop=True)
     with tempfile.TemporaryDirectory() as d:
         out = Path(d)/'answer.npz'
-        run_process(rival, job_of(rival, f, out, seed), home)
+        run_process(rival, job_of(rival, f, out, seed, device), home)
         answer = read_answer(out, len(test))
     return score(test, answer), {k: answer.about.get(k, {}) for k in ('costs', 'about')}
 
@@ -144,6 +145,7 @@ def measure(
     out='rivals.csv',    # Where the rows are kept
     say=print,           # Called with a line for each row
     home=HOME,           # Checkout with `.venv-rivals` and `benchmarks/rivals`
+    device='cpu',        # Where anomalib's models run
 )->list:                 # Sentences about rivals that failed
     "Fill the table with what isn't stored yet."
     failed = []
@@ -157,7 +159,7 @@ def measure(
             for fold, f in enumerate(todo):
                 key = dict(part=part, protocol=protocol, rival=name, seed=seed, fold=fold)
                 if (folds is not None and fold not in folds) or is_stored(read_rows(out), key): continue
-                try: figures, _ = measure_one(RIVALS[name], f, seed, home)
+                try: figures, _ = measure_one(RIVALS[name], f, seed, home, device)
                 except UserError as e:
                     failed.append(f'{part}, {protocol}, {name}: {e}')
                     say(failed[-1])

@@ -22,7 +22,7 @@ from ..core.files import fit_name, sha256
 from ..data.feedback import add_feedback, store_of
 from ..explain.boxes import scale_heat
 from ..explain.overlay import INFERNO
-from ..explain.scale import shown_scale, upsample
+from ..explain.scale import upsample
 from ..deploy.info import examples_of
 from ..deploy.inspector import Inspector
 from ..deploy.why import is_asked
@@ -174,10 +174,10 @@ def heat(self:Page,
     fail,   # Probability from which a part fails; None: the model's own
     review, # Probability from which it no longer passes; None: the model's own
 )->bytes:
-    "Its heat as PNG with transparency, half as strong for a part that passes."
+    "Its heat as PNG with transparency, fainter for a part that passes."
     v = self.verdict(k, fail, review)
     s = min(1, _HEAT_SIDE/max(v.size))
-    heat = scale_heat(upsample(v.raw, [max(1, round(n*s)) for n in v.size]), shown_scale(v.scale, v.label))
+    heat = scale_heat(upsample(v.shown, [max(1, round(n*s)) for n in v.size]), v.scale)
     layer = np.dstack([INFERNO[(heat*255).astype(int)], 255*np.sqrt(heat)]).round().astype(np.uint8)
     f = io.BytesIO()
     Image.fromarray(layer).save(f, 'PNG', compress_level=1)

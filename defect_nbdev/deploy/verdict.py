@@ -15,7 +15,7 @@ from PIL import Image
 from ..core.errors import UserError
 from ..data.images import read_image
 from ..data.pose import Pose
-from ..explain.scale import shown_scale, upsample
+from ..explain.scale import faded, strength, upsample
 from ..explain.boxes import find_boxes, find_mask, scale_heat
 
 # %% ../../nbs/deploy/07_verdict.ipynb #1dca04bd
@@ -82,6 +82,16 @@ def heatmap(self:Verdict):
 
 @patch(as_prop=True)
 def _passes(self:Verdict): return self.label not in ('FAIL', 'REVIEW')
+
+@patch(as_prop=True)
+def strength(self:Verdict):
+    "Share of its heat that pictures show, 0..1; less than 1 for a PASS."
+    return strength(self.p_anomaly, self.review_at) if self._passes else 1.
+
+@patch(as_prop=True)
+def shown(self:Verdict):
+    "Heat as pictures show it: raw, float32 `[h, w]`, with what lies above the cold end multiplied by `strength`."
+    return faded(self.raw, self.scale, self.strength)
 
 # %% ../../nbs/deploy/07_verdict.ipynb #6a51cd09
 BOX_PIXELS = 2**21
@@ -175,7 +185,7 @@ def show(v:Verdict,
     if v.unlike: title += '\n' + fill(v.unlike, 40)
     ax = show_part(v.image, ax, title)
     ax.title.set_color(COLORS[v.label])
-    show_heat(v.heatmap, ax, shown_scale(v.scale, v.label))
+    show_heat(faded(v.heatmap, v.scale, v.strength), ax, v.scale)
     if v.region: _show_region(v, ax)
     return show_boxes(v.boxes, ax)
 

@@ -10,7 +10,7 @@ import base64
 import numpy as np
 from PIL import Image, ImageDraw
 from .boxes import scale_heat
-from .scale import shown_scale, upsample
+from .scale import upsample
 
 # %% ../../nbs/explain/05_overlay.ipynb #e0555ede
 COLORS = dict(PASS='#009E73', REVIEW='#E69F00', FAIL='#D55E00', ERROR='#666666', box='#56B4E9', truth='#E69F00')
@@ -60,9 +60,9 @@ def overlay(
 )->Image.Image:  # As large as im
     "Photo with heat and boxes; a faint line shows the region that was looked at."
     w, h = im.size
-    raw, region = upsample(v.raw, (h, w)), getattr(v, 'region', None)
-    if region: raw = raw*region.mask((h, w))
-    out = _painted(im, scale_heat(raw, shown_scale(v.scale, v.label)), opacity)
+    heat, region = upsample(v.shown, (h, w)), getattr(v, 'region', None)
+    if region: heat = heat*region.mask((h, w))
+    out = _painted(im, scale_heat(heat, v.scale), opacity)
     if region: out = _edged(out, region)
     draw, k = ImageDraw.Draw(out), np.array([w/v.size[1], h/v.size[0]]*2)
     for b in v.boxes*k: _frame(draw, b)

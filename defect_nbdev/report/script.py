@@ -101,7 +101,7 @@ BODY = """
 <section id="parts">
   <h2>Parts</h2>
   <p class="muted">Each picture shows the photo on the left, and its heat and boxes on the right. They are drawn at the thresholds
-  that the page opened with, on one scale for all parts, and half as strong for a part that passes.
+  that the page opened with, on one scale for all parts, and fainter for a part that passes, in proportion to its probability.
   Where there are good parts to compare with, a part that did not pass clearly is shown once more: above this part and
   the most similar good one, below the hottest place of both at one scale.
   The hardest parts of each group come first. Select one to look into it.</p>

@@ -39,7 +39,7 @@ def localisation_section(
     use, n_masks = _masked(vs)
     if not use: return []
     t = pd.DataFrame([dict(path=v.path, label=v.truth, mask_path=v.mask_path, boxes=v.truth_boxes) for v in use])
-    p, heat = np.array([v.p_anomaly for v in use]), [v.raw for v in use]
+    p, heat = np.array([v.p_anomaly for v in use]), [v.shown for v in use]
     m = localisation(t, p, heat, use[0].box_rule, use[0].review_at)
     n_good = (t.label == 'good').sum()
     show = lambda k: f'{m[k]:.3f}'

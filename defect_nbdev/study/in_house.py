@@ -11,6 +11,7 @@ import json
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 import numpy as np, pandas as pd, torch
@@ -22,6 +23,7 @@ from torch import nn
 from ..core.files import new_file
 from ..data.images import Pixels, read_image, stack_images
 from ..explain.heatmap import heatmap
+from ..explain.scale import faded, strength
 from ..models.lite0 import lite0_layers
 from ..models.weights import load_shipped
 from ..train.learner import fit_learner
@@ -41,12 +43,14 @@ def judge_patch(
     f,        # Samples table with its split; the test part is not looked at
     size=384, # Side of the square input, px
     seed=0,   # Of all that is random
+    fades=True, # Of a part that passes, show only the share of the heat that pictures show?
 )->Judge:
     "The default method of this package."
     h = patch_heatmaps(f, seed=seed, size=size)
     def look(path):
         p, heat = heats(h, [path])
-        return p[0], heat['patch'][0]
+        share = strength(p[0], h.fitted.review_at) if fades else 1.
+        return p[0], faded(heat['patch'][0], (0., 1.), share)
     return Judge(look, h.fitted.model, .5, h.fitted.box_rule)
 
 # %% ../../nbs/study/10_in_house.ipynb #00bc77de
@@ -150,7 +154,8 @@ def judge_probe(
     return Judge(look, net, .5)
 
 # %% ../../nbs/study/10_in_house.ipynb #5a3d9a5d
-IN_HOUSE = {'patch': judge_patch, 'vgg16-gap': judge_gap, 'fastai': judge_fastai, 'probe': judge_probe}
+IN_HOUSE = {
+    'patch': judge_patch, 'patch-raw': partial(judge_patch, fades=False), 'vgg16-gap': judge_gap, 'fastai': judge_fastai, 'probe': judge_probe}
 
 def _disk_mb(net):
     "Size of all numbers of a network, as a file."

@@ -25,7 +25,7 @@ from ..metrics.boxes import box_prf, match_boxes
 from ..metrics.localisation import localisation
 from ..metrics.verdicts import image_metrics
 from .machine import machine
-from .rival_jobs import HOME, NOT_RUN, OURS, PROTOCOLS, RIVALS, Answer, job_of, read_answer, run_process, tables, takes_part
+from .rival_jobs import HOME, NOT_RUN, OURS, PROTOCOLS, RAW, RIVALS, Answer, job_of, read_answer, run_process, tables, takes_part
 
 # %% ../../nbs/study/12_rivals.ipynb #d7e00c02
 def best_threshold(
@@ -190,7 +190,7 @@ def behind(
         if ours not in m.index: continue
         for k in MEASURES + LOWER:
             sign = -1 if k in LOWER else 1
-            for rival, v in m[k].drop(ours).items():
+            for rival, v in m[k].drop([ours, RAW], errors='ignore').items():
                 if sign*v > sign*m.loc[ours, k] + 1e-9: out.append((part, protocol, k, rival, v, m.loc[ours, k]))
     return pd.DataFrame(out, columns=['part', 'protocol', 'measure', 'rival', 'theirs', 'ours'])
 

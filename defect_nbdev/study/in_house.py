@@ -38,6 +38,7 @@ class Judge:
     net: nn.Module       # What has to be kept on disk
     fail_at: float = None # Score from which a part fails; None: the method has no such rule
     box_rule: dict = None # Settings of `find_boxes`; None: the method has no such rule
+    review_at: float = None # Score from which a part no longer passes; None: fail_at
 
 def judge_patch(
     f,        # Samples table with its split; the test part is not looked at
@@ -51,7 +52,7 @@ def judge_patch(
         p, heat = heats(h, [path])
         share = strength(p[0], h.fitted.review_at) if fades else 1.
         return p[0], faded(heat['patch'][0], (0., 1.), share)
-    return Judge(look, h.fitted.model, .5, h.fitted.box_rule)
+    return Judge(look, h.fitted.model, .5, h.fitted.box_rule, h.fitted.review_at)
 
 # %% ../../nbs/study/10_in_house.ipynb #00bc77de
 def judge_gap(
@@ -180,7 +181,7 @@ def answer(
     rate = len(test)/(time.perf_counter() - start)
     costs = dict(train_seconds=seconds, photos_per_second=rate, peak_mb=peak_mb(), disk_mb=_disk_mb(judge.net))
     versions = dict(torch=version('torch'), fastai=version('fastai'))
-    about = dict(costs=costs, about=versions, fail_at=judge.fail_at, box_rule=judge.box_rule)
+    about = dict(costs=costs, about=versions, fail_at=judge.fail_at, box_rule=judge.box_rule, review_at=judge.review_at)
     return dict(scores=np.array(scores, np.float32), maps=np.stack(maps).astype(np.float32), about=np.array(json.dumps(about)))
 
 # %% ../../nbs/study/10_in_house.ipynb #e3941736

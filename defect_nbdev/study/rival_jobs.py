@@ -127,7 +127,7 @@ class Answer:
     "What a rival said."
     scores: np.ndarray  # float [n], higher for anomalies
     maps: np.ndarray    # float [n, h, w]
-    about: dict         # costs, about; fail_at and box_rule if the method has rules
+    about: dict         # costs, about; fail_at, box_rule and review_at if the method has such rules
 
 def read_answer(
     file, # An .npz file

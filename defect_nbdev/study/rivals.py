@@ -76,17 +76,21 @@ def score(
     test,   # Rows of the samples table, in the order of the answer
     answer, # An Answer
 )->dict:    # Measures; threshold and boxes: 'own' or 'best on test'
-    "Every measure of a rival's scores and maps, the same for all."
+    "Every measure of a rival's scores and maps, the same for all; passed: anomalies that pass, held: good parts that don't."
     y, about = (test.label == 'anomaly').values, answer.about
     own = about.get('fail_at'), about.get('box_rule')
-    p = as_probability(answer.scores, best_threshold(y, answer.scores) if own[0] is None else own[0])
+    fail_at = best_threshold(y, answer.scores) if own[0] is None else own[0]
+    *p, review_at = as_probability([*answer.scores, about.get('review_at') or fail_at], fail_at)
+    p = np.array(p)
+    passes = p < review_at
     masks = [read_truth(r) for r in test.itertuples()]
     full = _full(test, answer.maps, masks)
-    rule = own[1] or best_box_rule(full, masks, p >= .5)
+    rule = own[1] or best_box_rule(full, masks, ~passes)
     image = image_metrics(y, p)
     counts = {k: image[k] for k in ('ap', 'f1_max', 'n_good', 'n_anomaly', 'fn', 'fp')}
     whose = lambda r: 'best on test' if r is None else 'own'
-    return localisation(test, p, answer.maps, rule) | counts | dict(
+    return localisation(test, p, answer.maps, rule, review_at) | counts | dict(
+        passed=int((y & passes).sum()), held=int((~y & ~passes).sum()),
         aupimo=float(aupimo(full, masks).mean()), threshold=whose(own[0]), boxes=whose(own[1]))
 
 # %% ../../nbs/study/12_rivals.ipynb #7d679689

@@ -40,7 +40,7 @@ def main():
     try:
         if 'check' in o.stages: check()
         if 'measure' in o.stages: failed = measure(o.mvtec, o.parts, o.protocols, o.rivals, o.seeds, o.folds, ROWS, say, device=o.device)
-        if 'speed' in o.stages: speed(tables(samples(Path(o.mvtec)/o.parts[0]), 'folds')[0], o.parts[0], o.rivals, COSTS, say)
+        if 'speed' in o.stages: speed(tables(samples(Path(o.mvtec)/o.parts[0]), 'folds')[0], o.parts[0], o.rivals, COSTS, say, wait=180)
     except UserError as e: failed.append(str(e))
     sys.exit('\n'.join(['not measured:', *failed]) if failed else 0)
 

@@ -71,6 +71,7 @@ def train(
     tiles:Arg(tiling, shown='auto|RxC')=None, # tiny defects in large photos: rows x columns of overlapping tiles, each of --size; auto: as many as help
     turned:('auto', 'always', 'never')=None, # learn from photos turned by right angles too; without it auto: where parts lie at any angle
     align:('auto', 'always', 'never')=None, # turn and shift photos onto the mean good part before they are looked at; without it auto: where parts lie at any angle and this gives them detail in common
+    touched:bool=None,  # learn from a copy of each photo by a touched camera too: darker, grainy, out of focus, shifted; twice the time
     roi:Arg(shown='SPEC')=None, # where to look: a mask image (white = look), a rectangle x0,y0,x1,y1 or a polygon "x0,y0 x1,y1 x2,y2 ...", in pixels, or shares if none is above 1
     epochs:count=None,  # passes over the photos; without it vgg16-gap 10, adacos 30, crack-shap 3
     aug:Arg(shown='NAMES')=None, # augmentation: flip, flip_vertical, dihedral, rotate, tilt, shift, joined by +
@@ -80,6 +81,7 @@ def train(
     stop:stop_rule=None,# training accuracy at which to stop, or valid, or never; without it vgg16-gap .98, the others never
     outputs:(1, 2)=None,# 2: softmax; 1: sigmoid
     max_pool:bool=None, # the reference's extra 2x2 max pooling
+    average:bool=None,  # end with the average of the last steps' weights: another seed changes less
     loss:('adacos', 'adacos-fixed', 'arcface', 'cosface', 'sphereface')=None, # those with a margin need the extra metric
     checkpoints:Arg(count, many='+', shown='EPOCH')=None, # keep a model of these epochs too, in RUN/checkpoints
     evals:count=None,   # evaluations for each heatmap by SHAP; without it 500

@@ -18,7 +18,7 @@ from ..core.files import new_file, new_folder, sha256, to_json
 from ..data.images import Pixels
 from ..models.weights import SHA256, SHIPPED
 from ..models.timm_backbone import TIMM
-from ..models.fit_gate import fit_gate
+from ..models.fit_gate import gate_of_fitted
 from ..models.gate_file import write_gate
 from ..explain.box_rule import PLAIN, box_threshold
 from ..metrics.calibration import apply_temperature, fit_temperature
@@ -141,7 +141,7 @@ def save_bundle(
     if box_thr is not None:
         info['box_rule']['thr'] = box_thr
         info['box_by_hand'] = True
-    gate = gate or fit_gate(fitted.table, fitted.size)
+    gate = gate or gate_of_fitted(fitted)
     good_parts = choose_references(fitted.table, references)
     return write_bundle(path, fitted.model, info, force, gate, good_parts)
 

@@ -26,7 +26,7 @@ from ..data.images import TAKEN, is_image, read_image, squish, to_array
 from ..data.pose import Pose, as_seen, part_of, unaligned
 from ..data.sources import Sources, no_photos
 from ..models.novelty import RATE
-from ..models.fit_gate import fit_gate
+from ..models.fit_gate import gate_of_fitted
 from ..models.gate_file import read_gate
 from ..metrics.thresholds import by_hand
 from ..explain.scale import SLOW
@@ -125,7 +125,7 @@ def _open_gate(self:Inspector, model, gate):
     rate = None if gate is True else gate
     if gate is False:
         self.note, self.info['gate'] = 'no gate for unlike photos', None
-    elif not isinstance(model, (str, Path)): self.gate = fit_gate(model.table, model.size, rate or RATE)
+    elif not isinstance(model, (str, Path)): self.gate = gate_of_fitted(model, rate or RATE)
     elif self.info.get('gate'): self.gate = read_gate(bundle_of(model), self.info['gate'], rate)
     elif 'gate' not in self.info: self.note = NO_GATE
     if self.gate: self.info['gate'] = self.gate.settings | dict(rate=self.gate.rate)     # a run depends on it

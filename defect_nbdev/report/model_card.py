@@ -73,6 +73,9 @@ def _needed(m):
     return [f'{tested} To show with 95 % confidence that at most 5 % escape takes {parts_needed(.05)}, '
             f'for 1 % {parts_needed(.01)}, and none of them may escape.']
 
+_TOUCHED = ('It also learned from one copy of each photo by a touched camera: a tenth more or less light, another white balance, grain, blur, JPEG, '
+            'a shift of 2 % or a turn of 2 degrees. Its figures are of photos as they were taken.')
+
 def _limits(info, m):
     "Sentences."
     data = info.get('data') or {}
@@ -85,6 +88,7 @@ def _limits(info, m):
     else: out.append('It learned from good parts alone. Which anomalies it finds is not known until some are labelled.')
     if (info.get('recipe') or {}).get('synthetic'):
         out.append(f"{info['recipe']['synthetic']} synthetic defects took part in the training, because there were few real ones.")
+    if (info.get('recipe') or {}).get('touched'): out.insert(1, _TOUCHED)
     out += _needed(m)
     gate = info.get('gate')
     if gate: out.append(f"Photos unlike the training photos go to a person; about {100*gate['rate']:.2g} % of normal photos do so too.")

@@ -65,7 +65,7 @@ def _as_before(info):
     how = dict(method=method, samples_kw=dict(good=said.get('good'), skip=said.get('skip', ())))
     if recipe.get('backbone'): how['backbone'] = recipe['backbone']
     if tuple(recipe.get('tiles', (1, 1))) == (1, 1): how['size'] = info['size']
-    return how
+    return how | {o: True for o in ('touched', 'average') if recipe.get(o)}
 
 # %% ../../nbs/runs/07_retrain.ipynb #842f80c2
 LABELS = 'labels.csv'      # Beside the store: the photos of a model that is made from labels alone

@@ -22,7 +22,7 @@ from ..data.samples import samples
 from ..data.check import quick_check, quick_lines
 from ..data.split import split
 from ..data.feedback import read_feedback, split_with_feedback, store_of, with_feedback
-from ..models.fit_gate import fit_gate
+from ..models.fit_gate import gate_of_fitted
 from ..explain.scale import SLOW
 from ..train.track import track_result, tracking
 from ..train.methods import load, method_of
@@ -89,7 +89,7 @@ def _keep_names(bundle, names):
 def _save(out, fitted, source, box_thr, examples, names, export, say, references=MOST):
     "The bundle with its examples and its export, and a bundle for each checkpoint."
     say(f'stopped: {fitted.stopped}')
-    gate = fit_gate(fitted.table, fitted.size)
+    gate = gate_of_fitted(fitted)
     if gate is None: say(f'gate: {FEW_PHOTOS}')
     save_bundle(out/BUNDLE, fitted, _source_text(source), box_thr, gate=gate, references=references)
     _keep_names(out/BUNDLE, names)

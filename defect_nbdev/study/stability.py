@@ -6,11 +6,11 @@
 __all__ = ['MARGIN', 'CHANGES', 'cut', 'Change', 'covered', 'area_iou', 'stability', 'stability_table']
 
 # %% ../../nbs/study/09_stability.ipynb #8901972e
-import io
 from typing import NamedTuple
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageFilter
+from PIL import Image
+from ..data.camera import as_jpeg, grainy, lit, out_of_focus
 from ..data.images import read_image
 
 # %% ../../nbs/study/09_stability.ipynb #eaf42e37
@@ -28,23 +28,10 @@ def cut(
     left, top = x - by[0], y - by[1]
     return im.crop((left, top, left + im.width - 2*x, top + im.height - 2*y))
 
-def _array(im): return np.asarray(im, np.float32)
-def _image(a): return Image.fromarray(np.clip(np.round(a), 0, 255).astype(np.uint8))
-def _times(*factors): return lambda im, rng: _image(_array(cut(im))*np.array(factors, np.float32))
-
-def _grainy(im, rng):
-    "Grain with a standard deviation of 2 % of the range."
-    a = _array(cut(im))
-    return _image(a + rng.normal(0, .02*255, (*a.shape[:2], 1)))
-
-def _soft(im, rng):
-    "A lens out of focus: a radius of 0.2 % of the short side."
-    return cut(im.filter(ImageFilter.GaussianBlur(.002*min(im.size))))
-
-def _jpeg60(im, rng):
-    b = io.BytesIO()
-    cut(im).save(b, 'JPEG', quality=60)
-    return Image.open(b).convert('RGB')
+def _lit(*factors): return lambda im, rng: lit(cut(im), factors)
+def _grainy(im, rng): return grainy(cut(im), rng)
+def _blurred(im, rng): return cut(out_of_focus(im))
+def _jpeg60(im, rng): return as_jpeg(cut(im), 60)
 
 # %% ../../nbs/study/09_stability.ipynb #358f22d2
 def _shifted(im, rng, share=.02):
@@ -81,11 +68,11 @@ class Change(NamedTuple):
 
 CHANGES = {
     'as taken': Change(cut),
-    '10 % darker': Change(_times(.9)),
-    '10 % brighter': Change(_times(1.1)),
-    'white balance': Change(_times(1.05, 1, .95)),
+    '10 % darker': Change(_lit(.9, .9, .9)),
+    '10 % brighter': Change(_lit(1.1, 1.1, 1.1)),
+    'white balance': Change(_lit(1.05, 1, .95)),
     'grain': Change(_grainy),
-    'blur': Change(_soft),
+    'blur': Change(_blurred),
     'JPEG 60': Change(_jpeg60),
     'shift 2 %': Change(_shifted, _shift_box),
     'turn 2 degrees': Change(_turned, _turn_box)}

@@ -28,7 +28,7 @@ from ..models.gap import anomaly_logit, anomaly_probability, defect_net
 from ..explain.heatmap import fit_heat_scale
 from ..explain.shap import check_masker
 from .track import TrackEpochs
-from .stop_rules import DefectLoss, KeepBest, KeepStates, StopAtTrainAccuracy
+from .stop_rules import AverageWeights, DefectLoss, KeepBest, KeepStates, StopAtTrainAccuracy
 
 # %% ../../nbs/train/05_learner.ipynb #aaad2121
 class _Tail(nn.Module):
@@ -141,18 +141,21 @@ def learner_of(
     cache=True,     # Keep frozen features? True, False, or a FrozenFeatures shared with another learner
     cache_gb=4.,    # Their budget, 10^9 bytes; 0: keep none
     cache_dir=None, # Folder in which they outlive the training; None: in memory
+    average=False,  # End with the average of the last steps' weights ([stop_rules](../train/stop_rules.html)), which varies less from seed to seed?
     cbs=None,       # More fastai callbacks
 )->DefectLearner:
     "A Learner of the trainable part of a network."
     if stop == 'valid' and not len(dls.valid.dataset):
         raise UserError("stop='valid' needs a validation part: give a share for it.")
+    if stop == 'valid' and average:
+        raise UserError("--stop valid (stop='valid') keeps the weights of the best epoch, and --average (average=) those of the last steps: leave one away.")
     learn = DefectLearner(
         dls, net, loss, opt_func=partial(OptimWrapper, opt=torch.optim.Adam, fused=True), lr=lr, splitter=_trainable,
-        metrics=accuracy, train_bn=False, cbs=[*_stopper(stop), *(cbs or [])])
+        metrics=accuracy, train_bn=False, cbs=[*_stopper(stop), *([AverageWeights(keep=True)] if average else []), *(cbs or [])])
     learn.store = _store_of(net, dls, cache, cache_gb, cache_dir)
     learn.net, learn.explainer = net, net.explainer      # learn.model is only the net's end while it trains on frozen features
     learn.recipe = recipe | dict(
-        frozen=net.config['frozen'], class_weights=loss.weight.tolist(), lr=lr, stop=stop,
+        frozen=net.config['frozen'], class_weights=loss.weight.tolist(), lr=lr, stop=stop, average=average,
         size=dls.size, aug=dls.aug, seed=dls.seed, bs=dls.bs)
     return learn
 
@@ -165,7 +168,7 @@ def defect_learner(
     max_pool=False,     # The reference's extra 2x2 max pooling?
     weight='1:3',       # Class weights good:anomaly, or 'balanced'
     frozen=None,        # Number of layers that do not learn, or 'all'; None: all but conv5
-    **kwargs,           # To learner_of: lr, stop, cache, cbs
+    **kwargs,           # To learner_of: lr, stop, average, cache, cbs
 )->DefectLearner:
     "VGG16-GAP (or a relative) ready to `fit`."
     if dls.by != 'label':
@@ -237,7 +240,7 @@ def fit_learner(
     bar=True,        # Show progress?
     device=None,     # None: the GPU if there is one
     cbs=(),          # More fastai callbacks
-    **kwargs,        # To make: backbone, weights, weight, lr, stop, cache_gb, cache_dir ...
+    **kwargs,        # To make: backbone, weights, weight, lr, stop, average, cache_gb, cache_dir ...
 )->DefectLearner:
     "Fit a `DefectLearner` to a samples table."
     if checkpoints and max(checkpoints) > epochs:

@@ -57,11 +57,11 @@ METHODS = {
     'patch': Method(
         'memory of good patches and patch heads',
         'train.patch:fit_patches', 'models.patch:patch_net', 'patch', 'patch',
-        ('tiles', 'turned', 'align', 'roi'), good_only=True, valid=0.),
+        ('tiles', 'turned', 'align', 'touched', 'roi'), good_only=True, valid=0.),
     'vgg16-gap': Method(
         'global average pooling and CAM, the reference',
         'train.learner:fit_learner', 'models.gap:defect_net', 'gap', 'cam',
-        (*_LEARNER, 'outputs', 'max_pool')),
+        (*_LEARNER, 'outputs', 'max_pool', 'average')),
     'adacos': Method(
         'metric learning by type of defect, Grad-CAM, t-SNE',
         'train.metric:fit_metric', 'models.metric:metric_net', 'metric', 'gradcam',

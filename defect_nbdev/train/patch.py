@@ -21,12 +21,12 @@ from ..data.split import together
 from ..models.tiles import tiled_size
 from ..models.patch_maps import COLD, patch_heat, verdict_features
 from ..models.patch import PatchNet, patch_net
-from ..models.frozen import cache_text
+from ..models.frozen import TOUCH, cache_text
 from ..explain.implants import defect_density, draw_implants, implant_count
 from ..explain.outline import OUTLINED, fit_outline, leave_outline, outlined_heat
 from ..explain.box_rule import PLAIN, box_peaks, box_settings, box_threshold, keeps_boxes
 from .track import track_history
-from .patch_input import ENOUGH, at_any_angle, check_turns, choose_part, input_text, photo_size, tilings, with_turns
+from .patch_input import ENOUGH, at_any_angle, check_turns, choose_part, input_text, photo_size, tilings, with_touched, with_turns
 from .heads import RawPatches, fit_head, head_logits
 from .verdict import class_ratio, fit_verdict, fit_whole, review_limit, shift_verdict, verdict_logit, verdict_weights
 
@@ -90,13 +90,13 @@ def _folds(t, most, seed):
 
 # %% ../../nbs/train/07_patch.ipynb #fa937b78
 def _whitened(net, store, t, n_pca=64):
-    "Whitened patches float16 `[n, c, h, w]` of rows with a turn, and each photo as a whole, float `[n, c]` or None."
-    good = t[(t.label == 'good') & (t.turn == 0)]
+    "Whitened patches float16 `[n, c, h, w]` of rows with a view, and each photo as a whole, float `[n, c]` or None."
+    good = t[(t.label == 'good') & (t.view == 0)]
     few = np.unique(np.linspace(0, len(good) - 1, min(n_pca, len(good))).astype(int))
     net.fit_whitening(store(good.path.iloc[few]))
     z, whole = [], []
     with torch.no_grad():
-        for m in store(list(zip(t.path, t.turn))):
+        for m in store(list(zip(t.path, t.view))):
             z.append(net.whitened(m).half())
             if net.whole_at: whole.append(m[-1].float())
     return torch.cat(z), torch.cat(whole).numpy() if whole else None
@@ -147,7 +147,7 @@ def _learn(net, store, rows, size, steps, seed, bar):
     bad, fold = (rows.label == 'anomaly').values, rows.fold.values
     z, whole = _whitened(net, store, rows)
     d = net.fit_memory(z, ~bad, fold, seed)
-    as_taken = (rows.turn == 0).values
+    as_taken = (rows.view == 0).values
     where = defect_density(d[torch.from_numpy(np.flatnonzero(bad & as_taken)), 0])
     made = draw_implants(net, rows[~bad & as_taken], size, implant_count(size, steps), seed=seed, where=where, raw=store.raw)
     d = torch.cat([d, _distances(net, made.z, made.fold)])
@@ -220,6 +220,7 @@ def fit_patches(
     tiles=(1, 1),       # (rows, columns) of tiles; 'auto': `fit_best_tiles`
     turned=None,        # Learn from turned copies too? None: if `at_any_angle`, photos are not aligned and there is no region, which would not turn with the part
     align=None,         # Turn and shift photos onto the mean good part? None: if `choose_part` finds one and there are no turned copies and no region
+    touched=False,      # Learn from one copy of each photo by a touched camera too ([camera](../data/camera.html))?
     roi=None,           # Where to look: a Region, or what `read_region` reads; None: everywhere
     record=None,        # CSV file for the losses
     tracker=None,       # From `tracking`
@@ -231,7 +232,9 @@ def fit_patches(
     say, t = say or (lambda text: None), with_pixels(t)
     if tiles == 'auto':
         if store: raise UserError("tiles='auto' tries inputs of several sizes, which cannot share a store: leave store away.")
-        asked = dict(backbone=backbone, weights=weights, weight=weight, steps=steps, seed=seed, cache_gb=cache_gb, cache_dir=cache_dir, turned=turned, align=align, roi=roi)
+        asked = dict(
+            backbone=backbone, weights=weights, weight=weight, steps=steps, seed=seed, cache_gb=cache_gb, cache_dir=cache_dir,
+            turned=turned, align=align, touched=touched, roi=roi)
         return fit_best_tiles(t, size, record=record, tracker=tracker, say=say, bar=bar, **asked, **kwargs)
     region = None if roi is None else read_region(roi, t.path, say)
     check_turns(turned, align, region)
@@ -248,23 +251,30 @@ def fit_patches(
     say(cache_text(cache_dir, cache_gb, n))
     if turned is None: turned = region is None and part is None and at_any_angle(use)
     rows = with_turns(use.assign(fold=fold), size, ENOUGH if turned else 0, seed)
+    n_turned = len(rows) - n
+    if touched: rows = with_touched(rows, seed)
     store.hurry(len(rows) + implant_count(size, steps))
     made, found, history = _learn(net, store, rows, size, steps, seed, bar)
 
-    # Verdict and boxes are fitted to photos as they were taken: turned copies, between them and the implants, end here.
+    # Boxes are fitted to photos as they were taken, the verdict to copies by a touched camera too; turned copies end here.
     real = np.arange(n)
-    z, loss = _verdict(net, found.at(np.r_[real, len(rows):len(rows) + len(made)]), bad, ratio)
+    judged = np.flatnonzero((rows.view == 0) | (rows.view >= TOUCH))
+    of_judged = found.at(np.r_[judged, len(rows):len(rows) + len(made)])
+    z, loss = _verdict(net, of_judged, (rows.label[judged] == 'anomaly').values, ratio)
+    z = z[:n]
     oof = use.assign(fold=fold, p=expit(z))
     rule, heat = _outline(net, store, oof, found.at(real), made, size, seed)
     box_rule = box_settings(rule, size)
     oof['peak'] = box_peaks(heat, box_rule['erode'])
     box_rule['thr'] = box_threshold(oof.peak[~bad], oof.p[~bad] >= .5, rule['thr'])
 
-    if len(rows) > n: say(f'parts lie at any angle: learned from {len(rows) - n} turned copies too')
+    if n_turned: say(f'parts lie at any angle: learned from {n_turned} turned copies too')
+    if touched: say(f'learned from {n} copies by a touched camera too')
     if record: history.to_csv(record, index=False)
     if tracker: track_history(tracker, history)
     recipe = dict(
-        head='patch', backbone=backbone, weights=str(weights), size=size, tiles=list(net.tiles), turned=len(rows) - n,
+        head='patch', backbone=backbone, weights=str(weights), size=size, tiles=list(net.tiles),
+        turned=n_turned, touched=n if touched else 0,
         class_weights=[1., ratio], synthetic=len(made), steps=steps, seed=seed, box_rule=rule)
     if part: recipe['align'] = why
     if region: recipe['region'] = f'{100*region.area:.0f} % of the photo'

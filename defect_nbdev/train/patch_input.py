@@ -4,18 +4,19 @@
 
 # %% auto #0
 __all__ = ['SHORT_SIDE', 'LONGEST', 'MOST_TILES', 'SHAPE', 'DETAIL', 'ENOUGH', 'photo_shapes', 'photo_size', 'tilings',
-           'input_text', 'alignment', 'at_any_angle', 'check_turns', 'choose_part', 'with_turns']
+           'input_text', 'alignment', 'at_any_angle', 'check_turns', 'choose_part', 'with_turns', 'with_touched']
 
 # %% ../../nbs/train/02_patch_input.ipynb #c90005f9
 import numpy as np
 import pandas as pd
 from scipy import ndimage
 from ..core.errors import UserError
+from ..data.camera import touched_copies
 from ..data.decode import frame_of
 from ..data.images import Pixels, read_image
 from ..data.pose import as_seen, mean_part
 from ..models.tiles import tiled_size
-from ..models.frozen import TURNED
+from ..models.frozen import TOUCH, TURNED
 
 # %% ../../nbs/train/02_patch_input.ipynb #3dbe770d
 SHORT_SIDE, LONGEST = 384, 3.       # Short side, px; the long side is at most LONGEST times as long
@@ -154,9 +155,19 @@ def with_turns(
     size,    # Side of the square input, px, or (height, width)
     most=ENOUGH, # Photos and copies together; 0: no copies
     seed=0,  # Of the choice of photos, if not all are turned
-)->pd.DataFrame: # The photos with a column turn, 0 for each; then their copies, with turns as in `TURNED`
+)->pd.DataFrame: # The photos with a column view, 0 for each; then their copies, with turns as in `TURNED`
     "A table with turned copies; good photos and anomalies keep their shares."
-    copies = pd.concat([t.assign(turn=k) for k in _turns_of(size)])
+    copies = pd.concat([t.assign(view=k) for k in _turns_of(size)])
     room = max(0, min(most - len(t), len(copies)))
     some = copies.groupby('label', group_keys=False).sample(frac=room/len(copies), random_state=seed)
-    return pd.concat([t.assign(turn=0), some], ignore_index=True)
+    return pd.concat([t.assign(view=0), some], ignore_index=True)
+
+# %% ../../nbs/train/02_patch_input.ipynb #7f1f46b2
+def with_touched(
+    rows,   # From `with_turns`
+    seed=0, # Of who gets which change
+)->pd.DataFrame: # The rows, then a copy of each photo as it was taken, with a view of `TOUCH` or more
+    "A table with copies by a touched camera."
+    copies = touched_copies(rows[rows.view == 0], seed)
+    copies = copies.assign(view=copies.touch + TOUCH).drop(columns='touch')
+    return pd.concat([rows, copies], ignore_index=True)

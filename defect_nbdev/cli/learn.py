@@ -71,7 +71,7 @@ def train(
     tiles:Arg(tiling, shown='auto|RxC')=None, # tiny defects in large photos: rows x columns of overlapping tiles, each of --size; auto: as many as help
     turned:('auto', 'always', 'never')=None, # learn from photos turned by right angles too; without it auto: where parts lie at any angle
     align:('auto', 'always', 'never')=None, # turn and shift photos onto the mean good part before they are looked at; without it auto: where parts lie at any angle and this gives them detail in common
-    touched:bool=None,  # learn from a copy of each photo by a touched camera too: darker, grainy, out of focus, shifted; twice the time
+    touched:bool=None,  # learn from copies by a touched camera too (light, grain, blur, JPEG, shift, turn): far fewer photos go to a person after such a change, and a few more anomalies pass
     roi:Arg(shown='SPEC')=None, # where to look: a mask image (white = look), a rectangle x0,y0,x1,y1 or a polygon "x0,y0 x1,y1 x2,y2 ...", in pixels, or shares if none is above 1
     epochs:count=None,  # passes over the photos; without it vgg16-gap 10, adacos 30, crack-shap 3
     aug:Arg(shown='NAMES')=None, # augmentation: flip, flip_vertical, dihedral, rotate, tilt, shift, joined by +

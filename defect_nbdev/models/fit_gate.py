@@ -62,6 +62,7 @@ def gate_of(
     good,      # bool [n]: no anomaly?
     fold,      # int [n]: photos with the same number are held out together
     rate=RATE, # Share of normal photos that may be called unlike, 0..1
+    photos=None, # Number of photos, which the gate tells in its reasons; None: n
 )->Gate:
     "Learn a gate from features."
     s = fit_space(x)
@@ -70,7 +71,7 @@ def gate_of(
     each = steps_of(held_out, *tails.T)
     steps, most = each.max(1), each[~good].max(0, initial=0)
     settings = dict(
-        rate=rate, photos=len(x), measures=list(MEASURES), sizes=[sizes.min(0).tolist(), sizes.max(0).tolist()],
+        rate=rate, photos=photos or len(x), measures=list(MEASURES), sizes=[sizes.min(0).tolist(), sizes.max(0).tolist()],
         ranges=[_numbers(r) for r in np.stack([x[:, SEEN:].min(0), x[:, SEEN:].max(0)], 1)],
         known=[_numbers(r) for r in s['known']], variance=[_numbers(v) for v in s['variance']], rest=_numbers(s['rest']),
         tails=[_numbers(r) for r in tails], anomaly_most=_numbers(most),
@@ -102,7 +103,7 @@ def fit_gate(
     x, sizes = features_of(t.path, size, read)
     if not copies: return gate_of(x, sizes, good, fold, rate)
     also, also_sizes = _touched_features(t, size, read)
-    return gate_of(np.concatenate([x, also]), np.concatenate([sizes, also_sizes]), np.tile(good, 2), np.tile(fold, 2), rate)
+    return gate_of(np.concatenate([x, also]), np.concatenate([sizes, also_sizes]), np.tile(good, 2), np.tile(fold, 2), rate, len(t))
 
 # %% ../../nbs/models/17_fit_gate.ipynb #5d693f8f
 def gate_of_fitted(

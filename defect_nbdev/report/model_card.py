@@ -73,7 +73,7 @@ def _needed(m):
     return [f'{tested} To show with 95 % confidence that at most 5 % escape takes {parts_needed(.05)}, '
             f'for 1 % {parts_needed(.01)}, and none of them may escape.']
 
-_TOUCHED = ('It also learned from one copy of each photo by a touched camera: a tenth more or less light, another white balance, grain, blur, JPEG, '
+_TOUCHED = ('It also learned from copies by a touched camera: a tenth more or less light, another white balance, grain, blur, JPEG, '
             'a shift of 2 % or a turn of 2 degrees. Its figures are of photos as they were taken.')
 
 def _limits(info, m):

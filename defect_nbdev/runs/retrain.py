@@ -58,14 +58,15 @@ def next_name(
     while out.exists(): n, out = n + 1, run.with_name(f'{base}-{n + 1}')
     return out
 
-def _as_before(info):
-    "Settings of the training before."
+def _as_before(info, asked=None):
+    "Settings of the training before; those that only its method has, unless another is asked for."
     head, recipe, said = info['net'].get('head', 'gap'), info['recipe'], info['data'].get('classes', {})
     method = dict(patch='patch', metric='adacos').get(head, 'crack-shap' if info['explainer'] == 'shap' else 'vgg16-gap')
     how = dict(method=method, samples_kw=dict(good=said.get('good'), skip=said.get('skip', ())))
     if recipe.get('backbone'): how['backbone'] = recipe['backbone']
     if tuple(recipe.get('tiles', (1, 1))) == (1, 1): how['size'] = info['size']
-    return how | {o: True for o in ('touched', 'average') if recipe.get(o)}
+    if asked in (None, method): how |= {o: True for o in ('touched', 'average') if recipe.get(o)}
+    return how
 
 # %% ../../nbs/runs/07_retrain.ipynb #842f80c2
 LABELS = 'labels.csv'      # Beside the store: the photos of a model that is made from labels alone
@@ -100,7 +101,7 @@ def retrain_run(
     if not source:
         source = store.parent/LABELS
         export_labels(store, source)
-    how |= (_as_before(info) if info else {}) | kwargs
+    how |= (_as_before(info, kwargs.get('method')) if info else {}) | kwargs
     with listening(tell): m = train_run(source, out, **how)
     tell(.98, 'compared with the model before')
     c, text = _compared(old, out) if old else (None, '')

@@ -21,7 +21,7 @@ from ..data.split import together
 from ..models.tiles import tiled_size
 from ..models.patch_maps import COLD, patch_heat, verdict_features
 from ..models.patch import PatchNet, patch_net
-from ..models.frozen import TOUCH, cache_text
+from ..models.frozen import FIRST_TOUCH, cache_text
 from ..explain.implants import defect_density, draw_implants, implant_count
 from ..explain.outline import OUTLINED, fit_outline, leave_outline, outlined_heat
 from ..explain.box_rule import PLAIN, box_peaks, box_settings, box_threshold, keeps_boxes
@@ -173,11 +173,20 @@ def _outline(net, store, oof, found, made, size, seed):
     leave_outline(net)
     return PLAIN, outlined()
 
-def _verdict(net, found, bad, ratio):
-    "Fit the verdict; logits of the real photos, and the log loss over all."
+
+# %% ../../nbs/train/07_patch.ipynb #963bc672
+def _halved(weights, of):
+    "Weights of photos with their copies behind them; of are the photos of the copies."
+    both = weights.copy()
+    both[of] /= 2
+    return np.r_[both, both[of]]
+
+def _verdict(net, found, bad, ratio, copies=None, of=()):
+    "Fit the verdict; logits of the real photos, and the log loss over real and synthetic ones. Copies are Evidence of the photos `of`."
     y = np.r_[bad, np.ones(len(found.d) - len(bad), bool)]
     f, weights = found.features, verdict_weights(bad, len(y) - len(bad), ratio)
-    fit_verdict(net, f, y, weights)
+    if copies: fit_verdict(net, torch.cat([f, copies.features]), np.r_[y, y[of]], _halved(weights, of))
+    else: fit_verdict(net, f, y, weights)
     shift_verdict(net, verdict_logit(net, f)[~y], int(bad.sum()))
     z = verdict_logit(net, f)
     loss = log_loss(y, expit(z), sample_weight=weights)
@@ -220,7 +229,7 @@ def fit_patches(
     tiles=(1, 1),       # (rows, columns) of tiles; 'auto': `fit_best_tiles`
     turned=None,        # Learn from turned copies too? None: if `at_any_angle`, photos are not aligned and there is no region, which would not turn with the part
     align=None,         # Turn and shift photos onto the mean good part? None: if `choose_part` finds one and there are no turned copies and no region
-    touched=False,      # Learn from one copy of each photo by a touched camera too ([camera](../data/camera.html))?
+    touched=False,      # Learn from copies by a touched camera too ([camera](../data/camera.html)), one of each photo and at most `ENOUGH`?
     roi=None,           # Where to look: a Region, or what `read_region` reads; None: everywhere
     record=None,        # CSV file for the losses
     tracker=None,       # From `tracking`
@@ -252,16 +261,18 @@ def fit_patches(
     if turned is None: turned = region is None and part is None and at_any_angle(use)
     rows = with_turns(use.assign(fold=fold), size, ENOUGH if turned else 0, seed)
     n_turned = len(rows) - n
-    if touched: rows = with_touched(rows, seed)
+    if touched: rows = with_touched(rows, seed=seed)
+    n_touched = len(rows) - n - n_turned
     store.hurry(len(rows) + implant_count(size, steps))
     made, found, history = _learn(net, store, rows, size, steps, seed, bar)
 
-    # Boxes are fitted to photos as they were taken, the verdict to copies by a touched camera too; turned copies end here.
+    # Limits and boxes are fitted to photos as they were taken: copies, between them and the implants, end here.
     real = np.arange(n)
-    judged = np.flatnonzero((rows.view == 0) | (rows.view >= TOUCH))
-    of_judged = found.at(np.r_[judged, len(rows):len(rows) + len(made)])
-    z, loss = _verdict(net, of_judged, (rows.label[judged] == 'anomaly').values, ratio)
-    z = z[:n]
+    as_taken = found.at(np.r_[real, len(rows):len(rows) + len(made)])
+    if touched:
+        copies = rows[rows.view >= FIRST_TOUCH]
+        z, loss = _verdict(net, as_taken, bad, ratio, found.at(copies.index.values), copies.of.values)
+    else: z, loss = _verdict(net, as_taken, bad, ratio)
     oof = use.assign(fold=fold, p=expit(z))
     rule, heat = _outline(net, store, oof, found.at(real), made, size, seed)
     box_rule = box_settings(rule, size)
@@ -269,12 +280,12 @@ def fit_patches(
     box_rule['thr'] = box_threshold(oof.peak[~bad], oof.p[~bad] >= .5, rule['thr'])
 
     if n_turned: say(f'parts lie at any angle: learned from {n_turned} turned copies too')
-    if touched: say(f'learned from {n} copies by a touched camera too')
+    if touched: say(f'learned from {n_touched} copies by a touched camera too')
     if record: history.to_csv(record, index=False)
     if tracker: track_history(tracker, history)
     recipe = dict(
         head='patch', backbone=backbone, weights=str(weights), size=size, tiles=list(net.tiles),
-        turned=n_turned, touched=n if touched else 0,
+        turned=n_turned, touched=n_touched,
         class_weights=[1., ratio], synthetic=len(made), steps=steps, seed=seed, box_rule=rule)
     if part: recipe['align'] = why
     if region: recipe['region'] = f'{100*region.area:.0f} % of the photo'

@@ -16,7 +16,7 @@ from ..data.decode import frame_of
 from ..data.images import Pixels, read_image
 from ..data.pose import as_seen, mean_part
 from ..models.tiles import tiled_size
-from ..models.frozen import TOUCH, TURNED
+from ..models.frozen import FIRST_TOUCH, TURNED
 
 # %% ../../nbs/train/02_patch_input.ipynb #3dbe770d
 SHORT_SIDE, LONGEST = 384, 3.       # Short side, px; the long side is at most LONGEST times as long
@@ -143,7 +143,7 @@ def choose_part(
     return part, f'detail in common {_in_common(before[1])} -> {_in_common(detail)}'
 
 # %% ../../nbs/train/02_patch_input.ipynb #a0127c6d
-ENOUGH = 400      # Photos and turned copies together
+ENOUGH = 400      # Photos and turned copies together, and copies by a touched camera
 
 def _turns_of(size):
     "Turns that keep the input's shape: by right angles if it's square, else half a turn."
@@ -165,9 +165,14 @@ def with_turns(
 # %% ../../nbs/train/02_patch_input.ipynb #7f1f46b2
 def with_touched(
     rows,   # From `with_turns`
-    seed=0, # Of who gets which change
-)->pd.DataFrame: # The rows, then a copy of each photo as it was taken, with a view of `TOUCH` or more
-    "A table with copies by a touched camera."
-    copies = touched_copies(rows[rows.view == 0], seed)
-    copies = copies.assign(view=copies.touch + TOUCH).drop(columns='touch')
+    most=ENOUGH, # Copies
+    seed=0, # Of the choice of photos, and of who gets which change
+)->pd.DataFrame: # The rows, then copies of photos as they were taken, with a view of `FIRST_TOUCH` or more; column of: the row of the photo
+    "A table with copies by a touched camera; good photos and anomalies keep their shares."
+    rows = rows.assign(of=range(len(rows)))
+    as_taken = rows[rows.view == 0]
+    share = min(1., most/len(as_taken))
+    some = as_taken.groupby('label', group_keys=False).sample(frac=share, random_state=seed)
+    copies = touched_copies(some, seed)
+    copies = copies.assign(view=copies.touch + FIRST_TOUCH).drop(columns='touch')
     return pd.concat([rows, copies], ignore_index=True)

@@ -132,11 +132,16 @@ class AverageWeights(Callback):
         decay=.95,  # Share of the old average that a step keeps: .95 looks back about 20 steps
         keep=False, # Put the average into the network at the end?
     ):
-        self.mix, self.keep, self.state = get_ema_multi_avg_fn(decay), keep, {}
-    def before_fit(self): self.state = {n: p.clone() for n, p in trainable_weights(self.learn.net).items()}
+        self.decay, self.keep, self.state, self.mix = decay, keep, {}, get_ema_multi_avg_fn(decay)
+    def before_fit(self):
+        self.start = {n: p.clone() for n, p in trainable_weights(self.learn.net).items()}
+        self.state, self.steps = {n: w.clone() for n, w in self.start.items()}, 0
     def after_step(self):
         now = trainable_weights(self.learn.net)
         self.mix([self.state[n] for n in now], list(now.values()), None)
+        self.steps += 1
     def after_fit(self):
-        if self.keep and self.state: put_weights(self.learn.net, self.state)
-        if self.keep: self.state = {}
+        if not self.keep or not self.steps: return
+        share = self.decay**self.steps           # of the weights at the start
+        put_weights(self.learn.net, {n: (w - share*self.start[n])/(1 - share) for n, w in self.state.items()})
+        self.start, self.state = {}, {}

@@ -35,6 +35,8 @@ def fits(p): assert p.evaluate('document.documentElement.scrollWidth') <= p.view
 def test_from_an_empty_folder_to_a_verdict(browser, drawn, tmp_path, width):
     "By mouse and keys; the tab is closed while it trains, and the server ends and comes back before it is looked at."
     from defect_nbdev.app.start import started
+    from defect_nbdev.app.training import RUN
+    from defect_nbdev.deploy.info import load_info
     good, bad = drawn
     (tmp_path/'x.png').write_text('no photo')
     folder = tmp_path/'project'
@@ -51,9 +53,11 @@ def test_from_an_empty_folder_to_a_verdict(browser, drawn, tmp_path, width):
         p.wait_for_selector('#check-card.done', timeout=460_000)
         assert p.locator('#thumbs-good img').count() == len(good)
         fits(p)
+        if width == 360: p.check('#touched')
         p.focus('#train')
         p.keyboard.press('Enter')
         until(p, '#train-said', 'Training:')      # opened again: it goes on
+        assert p.is_disabled('#touched')
         assert p.is_visible('#train-bar')
         assert p.said == []
         p.close()
@@ -66,6 +70,8 @@ def test_from_an_empty_folder_to_a_verdict(browser, drawn, tmp_path, width):
         p = visit(browser, url, **size)
         p.wait_for_selector('#look', state='visible', timeout=460_000)
         assert 'test parts' in p.inner_text('#figures')
+        assert p.is_checked('#touched') == (width == 360)
+        assert (load_info(folder/RUN)['recipe']['touched'] > 0) == (width == 360)
         fits(p)
         with p.expect_popup() as report: p.click('#look a[href=report]')
         report.value.wait_for_selector('#sum .plate')

@@ -63,6 +63,8 @@ FIRST_CSS += """
 .findings div.well { border-color: var(--pass-fill) }
 .findings p { margin: 0 }
 .big { font-size: 1.15rem; padding: .7rem 1.6rem }
+.choice { display: block; margin: .8rem 0; cursor: pointer }
+.choice input { width: 1.1rem; height: 1.1rem; min-height: 0; vertical-align: -.15rem }
 details summary { cursor: pointer; padding: .3rem 0 }
 @media (max-width: 40rem) { #figures { white-space: pre-wrap; font-size: .75rem } }
 """ + DRAW_CSS
@@ -104,6 +106,8 @@ _TRAIN = """
 <p id="train-said" role="status"></p>
 <progress id="train-bar" max="1" value="0" aria-label="training" hidden></progress>
 <p id="train-error" role="alert" hidden></p>
+<label class="choice"><input type="checkbox" id="touched"> Camera or lamp may be touched later: learn from slightly changed copies too.
+<span class="muted">Takes about twice as long. Fewer good parts go to a person then, and a few more anomalies pass.</span></label>
 <div class="row"><button id="train" class="main big">Train</button><button id="cancel" hidden>Cancel</button></div>
 <details id="train-log" hidden><summary>What the training says</summary><pre id="train-lines"></pre></details>
 </section>"""
@@ -219,7 +223,11 @@ function checked(c, all) {
   if (done) $('findings').replaceChildren(...(found.length ? found : [el('div', {className: 'well'}, el('p', {}, 'Nothing is wrong.'))]));
 }
 function few(n) { return n.good < 10 ? ' Begin with 10 or more.' : n.anomaly ? '' : ' Anomalies that come later make it surer.'; }
+let choiceShown = false;
 function trained(t, n, later) {
+  if (!choiceShown) $('touched').checked = !!t.touched;     // as the last training had it; from then on it is the user's
+  choiceShown = true;
+  $('touched').disabled = t.state === 'running';
   const running = t.state === 'running', old = t.old || later, changed = t.old ? 'The photos have' : 'Where to look has';
   $('train').disabled = running || !n.good;
   $('train').textContent = t.model ? 'Train again' : 'Train';
@@ -262,7 +270,7 @@ async function refresh() {
   if (a.version !== version) { version = a.version; await thumbs().catch(fails); }
 }
 $('check').onclick = () => act('check');
-$('train').onclick = () => act('train');
+$('train').onclick = () => act('train', {touched: $('touched').checked});
 $('cancel').onclick = () => act('cancel');
 refresh();
 setInterval(refresh, 1000);

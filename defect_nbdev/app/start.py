@@ -167,11 +167,12 @@ def draw(self:Start, asked):
 @patch
 def begin(self:Start,
     kind, # A key of WORK
+    **chosen, # Settings of a training that the page asks for
 ):
     "Start a job."
     if not sum(self.project.counts().values()): raise UserError('There is no photo yet: drop some first.')
-    told = self.project.counts() | dict(version=self.project.version(), region=self.region_text())
-    self.jobs[kind].begin(told, **(self._settings() if kind == 'train' else {}))
+    told = self.project.counts() | dict(version=self.project.version(), region=self.region_text()) | chosen
+    self.jobs[kind].begin(told, **(self._settings() | chosen if kind == 'train' else {}))
     return {}
 
 @patch
@@ -187,8 +188,8 @@ def check(self:Start, asked):
 
 @patch
 def train(self:Start, asked):
-    "Learn from the photos."
-    return self.begin('train')
+    "Learn from the photos, and from copies by a touched camera if the page asks for it."
+    return self.begin('train', **(dict(touched=True) if asked.body.get('touched') is True else {}))
 
 @patch
 def cancel(self:Start, asked):

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np, torch
 from torch.nn import functional as F
 from ..core.errors import UserError
-from ..data.images import Pixels, read_image
+from ..data.images import Pixels
 from ..data.pose import as_seen, part_of
 from scipy import ndimage
 from ..data.synthetic import implant
+from ..models.frozen import taken_photo
 
 # %% ../../nbs/explain/07_implants.ipynb #791caa1b
 COVER = .3       # A patch is part of a defect if the mask covers this share of it
@@ -82,7 +83,7 @@ def _drawn(rng, net, photos, where, n):
 @torch.no_grad()
 def draw_implants(
     net,      # A PatchNet that knows how good patches vary
-    t,        # Good photos: columns path, fold
+    t,        # Good photos: columns path, fold and perhaps view; copies by a touched camera get defects too
     size,     # Side of the input, px, or (height, width)
     n=MOST,   # Synthetic defects to try; a faint one is left out
     most=80,  # Use at most this many of the photos
@@ -95,7 +96,8 @@ def draw_implants(
     if t.empty: raise UserError('There is no good photo to draw defects into: add photos of good parts.')
     t = t.iloc[rng.permutation(len(t))[:most]]
     pixels, part = Pixels.of(t), part_of(net.config)
-    photos = [as_seen(read_image(p, pixels), size, part)[0] for p in t.path]
+    views = t.view if 'view' in t else [0]*len(t)
+    photos = [as_seen(taken_photo(p, v, pixels), size, part)[0] for p, v in zip(t.path, views)]
     z, fine, whole, masks, fold = [], [], [], [], []
     for k, x, mask in _drawn(rng, net, photos, where, n):
         maps = raw(x)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CACHE_SCHEMA', 'TURNS', 'TURNED', 'FIRST_TOUCH', 'REMEMBERED', 'frozen_key', 'file_key', 'turn', 'turns',
-           'FeatureStore', 'FrozenFeatures', 'CachedParts', 'cache_text']
+           'FeatureStore', 'taken_photo', 'FrozenFeatures', 'CachedParts', 'cache_text']
 
 # %% ../../nbs/models/12_frozen.ipynb #0e540861
 import hashlib
@@ -194,11 +194,18 @@ def again(self:FeatureStore,
 # %% ../../nbs/models/12_frozen.ipynb #fab5bec6
 FIRST_TOUCH = 8     # A view is a turn, 0..7, or from this number on a change of [`TOUCHED`](../data/camera.html)
 
+def taken_photo(
+    path,   # A photo
+    view,   # 0..7: as it was taken; `FIRST_TOUCH` and more: by a touched camera
+    pixels=None, # `Pixels` of the data set; None: as for `read_image`
+):          # PIL image, RGB, not turned
+    "The photo of a view, before it is turned."
+    im = read_image(path, pixels)
+    return touched(im, view - FIRST_TOUCH) if view >= FIRST_TOUCH else im
+
 def _picture(path, view, size, pixels, part):
     "A photo in one of its views, `[3, H, W]`."
-    im = read_image(path, pixels)
-    if view >= FIRST_TOUCH: im = touched(im, view - FIRST_TOUCH)
-    x = torch.from_numpy(to_array(as_seen(im, size, part)[0]))
+    x = torch.from_numpy(to_array(as_seen(taken_photo(path, view, pixels), size, part)[0]))
     return x if view >= FIRST_TOUCH else turn(x, view)
 
 def _pictures(items, size, pixels=None, part=None):

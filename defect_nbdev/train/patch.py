@@ -149,7 +149,8 @@ def _learn(net, store, rows, size, steps, seed, bar):
     d = net.fit_memory(z, ~bad, fold, seed)
     as_taken = (rows.view == 0).values
     where = defect_density(d[torch.from_numpy(np.flatnonzero(bad & as_taken)), 0])
-    made = draw_implants(net, rows[~bad & as_taken], size, implant_count(size, steps), seed=seed, where=where, raw=store.raw)
+    upright = as_taken | (rows.view >= FIRST_TOUCH).values
+    made = draw_implants(net, rows[~bad & upright], size, implant_count(size, steps), seed=seed, where=where, raw=store.raw)
     d = torch.cat([d, _distances(net, made.z, made.fold)])
     inside = net.inside_of(z.shape[-2:]).flatten()
     v = torch.cat([torch.cat([z, made.z]), d.half()], 1).flatten(2).movedim(1, -1)[:, inside].contiguous()

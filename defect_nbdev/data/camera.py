@@ -10,7 +10,6 @@ import io
 import math
 import zlib
 import numpy as np
-import pandas as pd
 from PIL import Image, ImageFilter
 
 # %% ../../nbs/data/04_camera.ipynb #123d9d0c
@@ -108,7 +107,7 @@ def touched(
 def touched_copies(
     t,      # Samples table
     seed=0, # Of who gets which change
-)->pd.DataFrame: # The table with a column touch, int: which of `TOUCHED`
+):          # The table with a column touch, int: which of `TOUCHED`
     "One copy of each photo, with every kind of change equally often in each class."
     rng = np.random.default_rng(seed)
     touch = np.zeros(len(t), int)

@@ -107,7 +107,7 @@ _TRAIN = """
 <progress id="train-bar" max="1" value="0" aria-label="training" hidden></progress>
 <p id="train-error" role="alert" hidden></p>
 <label class="choice"><input type="checkbox" id="touched"> Camera or lamp may be touched later: learn from slightly changed copies too.
-<span class="muted">Takes about twice as long. Fewer good parts go to a person then, and a few more anomalies pass.</span></label>
+<span class="muted">Takes up to a third longer. After such a change fewer good parts go to a person then, and a few more anomalies pass.</span></label>
 <div class="row"><button id="train" class="main big">Train</button><button id="cancel" hidden>Cancel</button></div>
 <details id="train-log" hidden><summary>What the training says</summary><pre id="train-lines"></pre></details>
 </section>"""

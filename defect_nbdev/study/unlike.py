@@ -6,10 +6,10 @@
 __all__ = ['WRONG', 'gate_study']
 
 # %% ../../nbs/study/07_unlike.ipynb #ea8d84e8
-import io
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from scipy.stats import binomtest
+from ..data.camera import as_jpeg
 from ..data.images import read_image, squish
 from ..data.split import kfold
 from ..models.photo_features import features_of, photo_features
@@ -47,9 +47,7 @@ def _swapped(im, rng): return _image(_array(im)[..., ::-1])
 
 def _jpeg(im, rng):
     "Saved as JPEG of quality 5."
-    b = io.BytesIO()
-    im.save(b, 'JPEG', quality=5)
-    return Image.open(b).convert('RGB')
+    return as_jpeg(im, 5)
 
 # %% ../../nbs/study/07_unlike.ipynb #7ce84684
 def _mirrored(im, rng): return ImageOps.mirror(im)
